@@ -1,0 +1,1 @@
+"""What comes out: predictions, metrics, results, effective robustness, studies, the command line."""

@@ -1,0 +1,108 @@
+"""What a model is: data, without the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+from shifts.digest import digest
+from shifts.errors import UserError
+from shifts.registry import Registry
+from shifts.spec import RemoteFile
+
+Family = Literal[
+    "standard", "more-data", "robustness-intervention", "adversarial", "low-accuracy", "zero-shot", "unknown"
+]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box"]
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocess:
+    """How an image becomes the network's input; applied by ``models_zoo.preprocessing.prepare`` alone.
+
+    Attributes:
+        resize: the shorter side in pixels, or (height, width), or None to keep the size.
+        crop: (height, width) of the centre crop, or None.
+        interpolation: of the resize, which is PIL's, with PIL's antialiasing.
+        mean, std: per channel, of values in [0, 1].
+    """
+
+    resize: int | tuple[int, int] | None = None
+    crop: tuple[int, int] | None = None
+    interpolation: Interpolation = "bilinear"
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if self.interpolation not in get_args(Interpolation):
+            raise UserError(f"unknown interpolation {self.interpolation!r}")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise UserError("mean and std need three values each, std positive")
+
+    @property
+    def geometry(self) -> tuple[Any, ...]:
+        """What decides the prepared ``uint8`` batch; models of equal geometry share it."""
+        return (self.resize, self.crop, self.interpolation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """A model that can be loaded by name.
+
+    Attributes:
+        label_space: name of the classes of its head, or ``"any"`` for zero-shot models.
+        weights: the published file, or None when the weights are trained here (``recipe``) or need none.
+        recipe: ``"module:attribute"`` of the training recipe of a scratch model.
+        training_data: names of the sources (or distributions) it has seen, for contamination and baselines.
+        suite: the suite that ``eval`` runs by default.
+        loader: ``"module:function"``; called as ``loader(spec, weights, label_space)``, gives a
+            ``models_zoo.classifier.Classifier``.
+        arguments: plain values the loader needs.
+        version: raised when the same weights would give other logits.
+    """
+
+    name: str
+    title: str
+    label_space: str
+    preprocess: Preprocess
+    family: Family
+    training_data: tuple[str, ...]
+    loader: str
+    licence: str
+    citation: str
+    source: str
+    suite: str
+    weights: RemoteFile | None = None
+    recipe: str | None = None
+    arguments: Mapping[str, Any] = _EMPTY
+    parameters: int | None = None
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        if self.family not in get_args(Family):
+            raise UserError(
+                f"model {self.name!r}: {self.family!r} is not one of {', '.join(get_args(Family))}"
+            )
+
+    def digest(self, weights: str | None) -> str:
+        """SHA-256 over all that can move a logit.
+
+        Args:
+            weights: SHA-256 of the weights file, or None for a model without weights.
+        """
+        return digest(
+            {
+                "loader": self.loader,
+                "arguments": self.arguments,
+                "version": self.version,
+                "preprocess": self.preprocess,
+                "label_space": self.label_space,
+                "weights": weights,
+            }
+        )
+
+
+MODELS: Registry[ModelSpec] = Registry("model", package="models_zoo.sources")

@@ -1,0 +1,41 @@
+"""What the classes of a data set are called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shifts.errors import LabelSpaceError
+from shifts.registry import Registry
+
+ANY = "any"  # the label space of a zero-shot model, which builds a head for whatever it is given
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelSpace:
+    """An ordered set of classes; the position of a class is its label.
+
+    Attributes:
+        name: unique, lower case.
+        class_names: as put into a prompt.
+        wnids: WordNet ids in the same order, or None.
+        templates: zero-shot prompts with one ``{}`` for the class name.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    wnids: tuple[str, ...] | None = None
+    templates: tuple[str, ...] = ("a photo of a {}.",)
+
+    def __post_init__(self) -> None:
+        if not self.class_names:
+            raise LabelSpaceError(f"label space {self.name!r} has no classes")
+        if len(set(self.class_names)) != len(self.class_names):
+            raise LabelSpaceError(f"label space {self.name!r} has two classes of the same name")
+        if self.wnids is not None and len(self.wnids) != len(self.class_names):
+            raise LabelSpaceError(f"label space {self.name!r} has not one wnid for each class")
+
+    def __len__(self) -> int:
+        return len(self.class_names)
+
+
+LABEL_SPACES: Registry[LabelSpace] = Registry("label space", package="shifts.sources")

@@ -1,0 +1,1 @@
+"""One file per entry; modules here are found and imported by the registry."""

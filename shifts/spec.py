@@ -1,0 +1,192 @@
+"""What an image source and a shift are: data, without the images."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+from shifts.digest import digest
+from shifts.errors import UserError
+from shifts.registry import Registry
+
+Kind = Literal["reference", "natural", "corruption", "synthetic", "spurious"]
+Support = Literal["in", "out", "mixed", "unknown"]
+
+NAME = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*(/[a-z0-9]+([.-][a-z0-9]+)*){0,2}")
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteFile:
+    """A file that somebody publishes.
+
+    Attributes:
+        filename: the name it is stored under.
+        urls: mirrors in the order they are tried; empty when the user must supply the file.
+        sha256, md5: published hashes, or None where nobody publishes one.
+        size: bytes, or None.
+        how: for a file without a URL, how to get it.
+    """
+
+    filename: str
+    urls: tuple[str, ...] = ()
+    sha256: str | None = None
+    md5: str | None = None
+    size: int | None = None
+    how: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSource:
+    """A published set of images with labels.
+
+    Attributes:
+        counts: split → examples of each class, in the order of the label space.
+        files: what ``data fetch`` downloads; each file holds the splits its layout says.
+        hub: Hugging Face repository, or None.
+        content: split → published content digest, where one is known (always for bundled sources).
+        layouts: one line for each arrangement of files that ``data add`` understands.
+        loader: ``"module:function"``; called as ``loader(root, split)``, gives ``shifts.data.Examples``.
+    """
+
+    name: str
+    title: str
+    label_space: str
+    counts: Mapping[str, tuple[int, ...]]
+    licence: str
+    citation: str
+    homepage: str
+    loader: str
+    version: int = 1
+    files: tuple[RemoteFile, ...] = ()
+    hub: str | None = None
+    bundled: bool = False
+    content: Mapping[str, str] = _EMPTY
+    layouts: tuple[str, ...] = ()
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("source", self.name)
+        if not self.counts:
+            raise UserError(f"source {self.name!r} declares no split")
+        if self.bundled and set(self.content) != set(self.counts):
+            raise UserError(f"bundled source {self.name!r} must declare the content digest of every split")
+
+    def size(self, split: str) -> int:
+        """Examples in a split."""
+        return sum(self.counts[split])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Perturbation:
+    """A function of a ``uint8`` batch with its parameters.
+
+    Attributes:
+        function: ``"module:function"``; called as ``function(images, rows, **parameters)``.
+        parameters: what moves a pixel, all of it; plain JSON values.
+        version: raised whenever the function's output changes.
+        uses_labels: whether the output depends on the label of an example.
+        groups: name → ``"module:function"`` of group columns that only the perturbation knows,
+            called as ``function(rows, **parameters)``, giving ``shifts.data.Attribute``.
+    """
+
+    function: str
+    parameters: Mapping[str, Any] = _EMPTY
+    version: int = 1
+    uses_labels: bool = False
+    groups: Mapping[str, str] = _EMPTY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """A rule that keeps some examples of a split: ``function(rows, **parameters)`` gives their indices."""
+
+    function: str
+    parameters: Mapping[str, Any] = _EMPTY
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftSpec:
+    """A data distribution that models are measured on.
+
+    Attributes:
+        reference: name of the matched in-distribution set with the same classes; None for a reference.
+        class_indices: the classes kept of the source's label space (labels are renumbered), or None for all.
+        groups: columns whose cross product makes the groups; ``"class"``, an attribute of the source,
+            or one that a perturbation brings.
+        min_group_size: groups with fewer examples never count as the worst one.
+        seed: enters every random draw together with the example's id.
+        limit: keep only this many examples, a fixed pseudo-random choice.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    support: Support
+    source: str
+    split: str
+    label_space: str
+    reference: str | None = None
+    version: int = 1
+    class_indices: tuple[int, ...] | None = None
+    perturbations: tuple[Perturbation, ...] = ()
+    selection: Selection | None = None
+    groups: tuple[str, ...] = ()
+    min_group_size: int = 10
+    severity: int | None = None
+    seed: int = 0
+    limit: int | None = None
+    notes: str = ""
+    citation: str | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        _check_name("shift", self.name)
+        for value, allowed in ((self.kind, get_args(Kind)), (self.support, get_args(Support))):
+            if value not in allowed:
+                raise UserError(f"shift {self.name!r}: {value!r} is not one of {', '.join(allowed)}")
+        if (self.kind == "reference") != (self.reference is None):
+            raise UserError(f"shift {self.name!r}: a reference has no reference, every other shift has one")
+        if self.limit is not None and self.limit < 1:
+            raise UserError(f"--limit must be at least 1, not {self.limit}")
+
+    def digest(self, content: str) -> str:
+        """SHA-256 over all that can move a number measured on this shift.
+
+        Args:
+            content: the content digest of the source's split (``shifts.local.content_digest``).
+        """
+        return digest(
+            {
+                "content": content,
+                "version": self.version,
+                "split": self.split,
+                "class_indices": self.class_indices,
+                "perturbations": self.perturbations,
+                "selection": self.selection,
+                "groups": self.groups,
+                "min_group_size": self.min_group_size,
+                "seed": self.seed,
+                "limit": self.limit,
+            }
+        )
+
+    def limited(self, limit: int | None) -> ShiftSpec:
+        """The same shift cut to ``limit`` examples."""
+        return self if limit is None else dataclasses.replace(self, limit=limit)
+
+
+def _check_name(kind: str, name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise UserError(
+            f"{kind} name {name!r} is not of the form source/variant/severity",
+            hint="lower-case letters, digits, dots and dashes; at most two slashes",
+        )
+
+
+SOURCES: Registry[ImageSource] = Registry("source", package="shifts.sources")
+SHIFTS: Registry[ShiftSpec] = Registry("shift", package="shifts.sources")

@@ -1,0 +1,26 @@
+"""Shared fixtures: an isolated cache, the folder with real test data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+DEFAULT_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _isolated_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's cache or opens a socket to a hub."""
+    monkeypatch.setenv("ROBUSTBENCH_SHIFT_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("ROBUSTBENCH_SHIFT_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with real data for tests; skips where it is not there."""
+    folder = Path(os.environ.get("ROBUSTBENCH_SHIFT_TEST_DATA", DEFAULT_DATA))
+    if not folder.is_dir():
+        pytest.skip(f"real test data is not at {folder}; set ROBUSTBENCH_SHIFT_TEST_DATA to its folder")
+    return folder
