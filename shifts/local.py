@@ -65,6 +65,7 @@ class Record:
             difference means that the copy was changed after it was checked.
         partial: fewer examples than published; every result says so.
         declaration: for a user's own data, the fields of its source.
+        notes: what the user of this copy should know ("these are lossy files").
     """
 
     source: str
@@ -75,6 +76,7 @@ class Record:
     splits: Mapping[str, SplitRecord]
     files: Mapping[str, tuple[int, int]]
     declaration: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
     schema_version: int = field(default=RECORD_SCHEMA)
 
     def to_json(self) -> str:
@@ -94,6 +96,7 @@ class Record:
                 for name, split in raw["splits"].items()
             }
             raw["files"] = {name: (int(size), int(time)) for name, (size, time) in raw["files"].items()}
+            raw["notes"] = tuple(raw.get("notes", ()))
             return cls(**raw)
         except (ValueError, KeyError, TypeError) as error:
             raise CorruptDataError(
@@ -202,16 +205,26 @@ def content_digest(examples: Examples, *, progress: Callable[[int], None] | None
     """
     from shifts.images import content_bytes
 
-    names = sorted(examples.attributes)
     lines = []
     for index, name in enumerate(examples.ids):
         content = content_bytes(examples.payloads[index], where=f"image {name!r}")
-        attributes = [int(examples.attributes[key].values[index]) for key in names]
-        line = [name, int(examples.labels[index]), attributes, hashlib.sha256(content).hexdigest()]
-        lines.append(json.dumps(line, separators=(",", ":")))
+        lines.append(content_line(examples, index, content))
         if progress is not None:
             progress(index + 1)
-    return hashlib.sha256("\n".join([json.dumps(names), *sorted(lines)]).encode()).hexdigest()
+    return digest_of_lines(examples, lines)
+
+
+def content_line(examples: Examples, index: int, content: bytes) -> str:
+    """What one example adds to the content digest; ``content`` as by ``shifts.images.content_bytes``."""
+    attributes = [int(examples.attributes[key].values[index]) for key in sorted(examples.attributes)]
+    line = [examples.ids[index], int(examples.labels[index]), attributes, hashlib.sha256(content).hexdigest()]
+    return json.dumps(line, separators=(",", ":"))
+
+
+def digest_of_lines(examples: Examples, lines: list[str]) -> str:
+    """The content digest of a split whose examples gave these lines."""
+    header = json.dumps(sorted(examples.attributes))
+    return hashlib.sha256("\n".join([header, *sorted(lines)]).encode()).hexdigest()
 
 
 def write_atomic(path: Path, data: str | bytes) -> None:

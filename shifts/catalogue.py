@@ -1,0 +1,343 @@
+"""The local copies of data sets: taken in, checked, listed. The library behind the ``data`` commands."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shifts import local
+from shifts.archives import archive_kind, unpack
+from shifts.checking import Progress, SplitCheck, check_split, class_counts, count_faults
+from shifts.data import Examples, check_examples
+from shifts.digest import file_digest
+from shifts.errors import CorruptDataError, DataNotFoundError, UserError
+from shifts.labels import LABEL_SPACES
+from shifts.local import Record, SplitRecord
+from shifts.readers.arrays import is_npz
+from shifts.readers.layouts import describe, remarks_kept, walk
+from shifts.readers.payloads import Placed
+from shifts.registry import resolve
+from shifts.spec import SOURCES
+
+if TYPE_CHECKING:
+    from shifts.spec import ImageSource, RemoteFile
+
+INCOMING = ".incoming"
+PATIENCE = 600  # seconds to wait for another process that works on the same source
+
+
+def add(
+    source_name: str,
+    path: Path,
+    *,
+    partial: bool = False,
+    copy: bool = False,
+    replace: bool = False,
+    data_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> Record:
+    """Take in a copy of a source: find its layout, read every image, record what was found.
+
+    Archives are unpacked under the data folder; anything else stays where it is unless ``copy``. The
+    record is written last, so an interrupted ``add`` leaves things as they were.
+
+    Args:
+        path: a file or folder in one of the source's layouts.
+        partial: take fewer images than published; recorded, and said with every result.
+        replace: put this copy in the place of a recorded one with other content.
+        progress: called with (what is being done, done so far, in all).
+
+    Raises:
+        DataNotFoundError: nothing there, or no known layout.
+        CorruptDataError: an image does not decode, or counts, hashes or digests differ from the published.
+        UserError: another content is recorded already, or an archive is not safe.
+    """
+    source = SOURCES.get(source_name)
+    if source.bundled:
+        raise UserError(f"{source.name!r} comes with the package; there is nothing to add")
+    path = path.expanduser()
+    if not path.exists():
+        raise DataNotFoundError(f"nothing is at {path}", hint=local.how_to_get(source))
+    with locked(source, data_dir=data_dir), staging(source, data_dir=data_dir) as stage:
+        root, linked = path.resolve(), True
+        if archive_kind(root) is not None and not is_npz(root):
+            if not partial:
+                check_published(source, [root])
+            unpack(root, stage, progress=bytes_of(f"unpacking {root.name}", progress))
+            root, linked = stage, False
+        elif copy:
+            root, linked = _copied(root, stage), False
+        with told_of(path, stage):
+            return take_in(
+                source,
+                root,
+                linked=linked,
+                partial=partial,
+                replace=replace,
+                data_dir=data_dir,
+                progress=progress,
+            )
+
+
+def take_in(
+    source: ImageSource,
+    root: Path,
+    *,
+    linked: bool,
+    partial: bool = False,
+    replace: bool = False,
+    data_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> Record:
+    """Check the files below ``root`` and make them the recorded copy of a source.
+
+    Args:
+        linked: the files stay where they are; otherwise ``root`` lies in the staging folder and is moved.
+    """
+    with remarks_kept() as remarks:
+        splits = open_splits(source, root)
+    names = LABEL_SPACES.get(source.label_space).class_names
+    complete = True
+    for split, examples in splits.items():
+        what = f"{source.name}/{split}"
+        faults = count_faults(class_counts(examples, len(names), what=what), source.counts[split], names)
+        complete = complete and faults is None
+        if faults and not partial:
+            raise CorruptDataError(
+                f"{root} is not all of {what}: {faults}",
+                hint="get the rest, or take it as it is with --partial (every result will say so)",
+            )
+    files = sorted({path for examples in splits.values() for path in _paths(examples, root)})
+    if not partial:
+        check_published(source, files)
+    checks = {split: _checked(source, split, examples, root, progress) for split, examples in splits.items()}
+    for split, check in checks.items():
+        declared = source.content.get(split)
+        if declared is not None and check.content != declared:
+            complete = False
+            if not partial:
+                raise CorruptDataError(
+                    f"the content of {source.name}/{split} in {root} is not the published one "
+                    f"(digest {str(check.content)[:8]}, published {declared[:8]})",
+                    hint="get the files again from their publisher",
+                )
+    record = Record(
+        source=source.name,
+        version=source.version,
+        root=str(root),
+        linked=linked,
+        partial=partial and not complete,
+        splits={
+            split: SplitRecord(n=check.n, counts=check.counts, content=str(check.content))
+            for split, check in checks.items()
+        },
+        files=_states(files, root),
+        notes=tuple(remarks),
+    )
+    _refuse_other_content(source, record, replace=replace, data_dir=data_dir)
+    return _commit(record, root, data_dir=data_dir)
+
+
+def open_splits(source: ImageSource, root: Path) -> dict[str, Examples]:
+    """The examples of every split that ``root`` holds.
+
+    Raises:
+        DataNotFoundError: none.
+    """
+    load = resolve(source.loader)
+    found: dict[str, Examples] = {}
+    for split in source.counts:
+        try:
+            examples: Examples = load(root, split)
+        except DataNotFoundError:
+            continue
+        if len(examples.labels):
+            check_examples(examples, what=f"{source.name}/{split}")
+            found[split] = examples
+    if not found:
+        inside = next((file for file in walk(root, depth=2) if root.is_dir() and archive_kind(file)), None)
+        raise DataNotFoundError(
+            f"{root} holds {source.name!r} in no layout known ({describe(root)})",
+            hint=f"robustbench-shift data add {source.name} {inside}"
+            if inside is not None
+            else f"layouts: {'; '.join(source.layouts) or 'see robustbench-shift show ' + source.name}",
+        )
+    return found
+
+
+def check_published(source: ImageSource, files: list[Path]) -> None:
+    """Files whose names have a published hash must have that hash.
+
+    Raises:
+        CorruptDataError: names the file.
+    """
+    known: dict[str, RemoteFile] = {file.filename.rpartition("/")[2]: file for file in source.files}
+    for path in files:
+        published = known.get(path.name)
+        if published is None:
+            continue
+        for algorithm, expected in (("sha256", published.sha256), ("md5", published.md5)):
+            if expected is None:
+                continue
+            if file_digest(path, algorithm=algorithm) != expected:
+                raise CorruptDataError(
+                    f"{path} is not the published {path.name} of {source.name!r}: "
+                    f"its {algorithm} is not {expected}",
+                    hint="get the file again, or take it as it is with --partial (every result will say so)",
+                )
+            break
+
+
+def _checked(
+    source: ImageSource, split: str, examples: Examples, root: Path, progress: Progress | None
+) -> SplitCheck:
+    names = LABEL_SPACES.get(source.label_space).class_names
+    what = f"{source.name}/{split}"
+    check = check_split(examples, len(names), what=what, progress=progress)
+    if check.bad:
+        more = f" (and {len(check.bad) - 1} more)" if len(check.bad) > 1 else ""
+        raise CorruptDataError(
+            f"{check.bad[0][1]}{more}",
+            hint=f"replace the file, then: robustbench-shift data add {source.name} {root}",
+        )
+    return check
+
+
+def _refuse_other_content(
+    source: ImageSource, record: Record, *, replace: bool, data_dir: Path | None
+) -> None:
+    known = local.read_record(source.name, data_dir=data_dir)
+    if known is None or replace or known.version != source.version:
+        return
+    folder = local.source_folder(source.name, data_dir=data_dir)
+    hint = f"keep the recorded copy, or put this one in its place with --replace (its record is in {folder})"
+    lost = [split for split in known.splits if split not in record.splits]
+    if lost:
+        raise UserError(
+            f"{record.root} has no split {', '.join(lost)} of {source.name!r}, which the recorded copy in "
+            f"{local.root_of(known, data_dir=data_dir)} has",
+            hint=hint,
+        )
+    for split, was in known.splits.items():
+        now = record.splits[split]
+        if now.content != was.content:
+            raise UserError(
+                f"the content of {source.name}/{split} in {record.root} differs from the recorded copy in "
+                f"{local.root_of(known, data_dir=data_dir)} ({now.n} images with digest {now.content[:8]}, "
+                f"recorded {was.n} with {was.content[:8]})",
+                hint=hint,
+            )
+
+
+def _commit(record: Record, root: Path, *, data_dir: Path | None) -> Record:
+    """Move staged files to their place, write the record, and only then drop what it replaces."""
+    folder = local.source_folder(record.source, data_dir=data_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    keep = None
+    if not record.linked:
+        number = 1
+        while (folder / f"files-{number}").exists():
+            number += 1
+        keep = folder / f"files-{number}"
+        top = _stage_of(root)
+        inside = root.relative_to(top)
+        top.rename(keep)
+        record = dataclasses.replace(record, root=str(Path(keep.name) / inside))
+    local.write_atomic(folder / local.RECORD, record.to_json())
+    for old in folder.glob("files-*"):
+        if old != keep:
+            shutil.rmtree(old, ignore_errors=True)
+    return record
+
+
+def _stage_of(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.name.startswith(INCOMING))
+
+
+@contextmanager
+def locked(source: ImageSource, *, data_dir: Path | None) -> Iterator[None]:
+    """One process at a time works on a source's folder."""
+    from filelock import FileLock, Timeout
+
+    home = local.data_home(data_dir)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(home / f".{source.name.replace('/', '--')}.lock")
+        lock.acquire(timeout=PATIENCE)
+    except Timeout as error:
+        raise UserError(
+            f"another process has been working on {source.name!r} for {PATIENCE} s",
+            hint="wait until it is done, then run the command again",
+        ) from error
+    except OSError as error:
+        raise UserError(
+            f"cannot write into the data folder {home}: {error.strerror}",
+            hint="choose another with --data-dir or ROBUSTBENCH_SHIFT_CACHE",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def staging(source: ImageSource, *, data_dir: Path | None) -> Iterator[Path]:
+    """A folder (not made yet) for files on their way in; whatever is left there in the end is removed."""
+    folder = local.source_folder(source.name, data_dir=data_dir)
+    stage = folder / INCOMING
+    shutil.rmtree(stage, ignore_errors=True)  # of a run that was killed; the lock is ours
+    try:
+        yield stage
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+@contextmanager
+def told_of(path: Path, stage: Path) -> Iterator[None]:
+    """Messages name the file the user gave, not the staging folder, which is gone when they are read."""
+    try:
+        yield
+    except UserError as error:
+        hint = error.hint.replace(str(stage), str(path)) if error.hint else None
+        raise type(error)(error.message.replace(str(stage), str(path)), hint=hint) from error
+
+
+def _copied(root: Path, stage: Path) -> Path:
+    try:
+        if root.is_dir():
+            shutil.copytree(root, stage)
+            return stage
+        stage.mkdir(parents=True)
+        return Path(shutil.copy2(root, stage / root.name))
+    except (OSError, shutil.Error) as error:
+        raise UserError(f"{root} cannot be copied into {stage.parent}: {error}") from error
+
+
+def _paths(examples: Examples, root: Path) -> list[Path]:
+    """The files whose change would change the examples."""
+    if isinstance(examples.payloads, Placed):
+        return examples.payloads.paths()
+    return list(walk(root, depth=12))
+
+
+def _states(files: list[Path], root: Path) -> dict[str, tuple[int, int]]:
+    states: dict[str, tuple[int, int]] = {}
+    for path in files:
+        name = "." if path == root else path.relative_to(root).as_posix()
+        state = local.file_state(root, name)
+        if state is not None:
+            states[name] = state
+    return states
+
+
+def bytes_of(what: str, progress: Progress | None) -> Callable[[int, int | None], None] | None:
+    """A progress callback for bytes out of one that names what is being done (0: total not known)."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(what, done, total or 0)

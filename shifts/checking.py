@@ -1,0 +1,127 @@
+"""Looking at every image of a split: whether it decodes, the counts per class, the content."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shifts.errors import CorruptDataError
+from shifts.images import content_bytes, decode
+from shifts.local import content_line, digest_of_lines
+from shifts.readers.payloads import where
+
+if TYPE_CHECKING:
+    from shifts.data import Examples
+
+Progress = Callable[[str, int, int], None]  # what is being done, done so far, in all
+CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitCheck:
+    """What was found in a split.
+
+    Attributes:
+        counts: examples of each class.
+        content: the content digest; None when an image is bad.
+        bad: (place, what is wrong) of every image that does not decode.
+    """
+
+    n: int
+    counts: tuple[int, ...]
+    content: str | None
+    bad: tuple[tuple[str, str], ...] = ()
+
+
+def check_split(
+    examples: Examples, num_classes: int, *, what: str, progress: Progress | None = None
+) -> SplitCheck:
+    """Read and decode every image, a few at a time.
+
+    Args:
+        num_classes: of the source's label space.
+        what: names the split in messages.
+
+    Raises:
+        CorruptDataError: a label is outside the label space.
+    """
+    counts = class_counts(examples, num_classes, what=what)
+    total = len(examples.labels)
+    lines: list[str] = []
+    bad: list[tuple[str, str]] = []
+
+    def look(index: int) -> str | CorruptDataError:
+        try:
+            return content_line(examples, index, _content(examples, index))
+        except CorruptDataError as error:
+            return error
+
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        for start in range(0, total, CHUNK):
+            rows = range(start, min(start + CHUNK, total))
+            for row, found in zip(rows, pool.map(look, rows), strict=True):
+                if isinstance(found, str):
+                    lines.append(found)
+                else:
+                    bad.append((place(examples, row), found.message))
+            if progress is not None:
+                progress(what, rows.stop, total)
+    content = None if bad else digest_of_lines(examples, lines)
+    return SplitCheck(n=total, counts=counts, content=content, bad=tuple(bad))
+
+
+def class_counts(examples: Examples, num_classes: int, *, what: str) -> tuple[int, ...]:
+    """Examples of each class.
+
+    Raises:
+        CorruptDataError: a label is outside the label space.
+    """
+    labels = np.asarray(examples.labels)
+    outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if len(outside):
+        first = int(outside[0])
+        raise CorruptDataError(
+            f"{what}: the label {int(labels[first])} of {place(examples, first)} is none of the "
+            f"{num_classes} classes (0 to {num_classes - 1})"
+            + (f"; {len(outside)} labels are like that" if len(outside) > 1 else ""),
+            hint="point to the labels of this data set, or get its files again",
+        )
+    return tuple(np.bincount(labels, minlength=num_classes).tolist())
+
+
+def count_faults(
+    found: Sequence[int], declared: Sequence[int], names: Sequence[str], *, limit: int = 4
+) -> str | None:
+    """In words, where the examples per class differ from the declared ones; None where they agree.
+
+    >>> count_faults([3, 0], [3, 3], ["cat", "dog"])
+    "3 images instead of 6: 0 of class 'dog' instead of 3"
+    """
+    wrong = [
+        (name, have, want) for name, have, want in zip(names, found, declared, strict=True) if have != want
+    ]
+    if not wrong:
+        return None
+    parts = [f"{have} of class {name!r} instead of {want}" for name, have, want in wrong[:limit]]
+    more = f", and {len(wrong) - limit} more classes" if len(wrong) > limit else ""
+    return f"{sum(found)} images instead of {sum(declared)}: {', '.join(parts)}{more}"
+
+
+def place(examples: Examples, index: int) -> str:
+    """Where an image lies, or its id where the reader does not know."""
+    return where(examples.payloads, index) or f"image {examples.ids[index]!r}"
+
+
+def _content(examples: Examples, index: int) -> bytes:
+    """The bytes that identify an image which decodes to the end."""
+    payload = examples.payloads[index]
+    name = place(examples, index)
+    content = content_bytes(payload, where=name)
+    if content is payload:  # a lossy file stands for itself, so nothing has decoded it yet
+        decode(content, where=name)
+    return content

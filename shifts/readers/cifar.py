@@ -1,0 +1,181 @@
+"""The layouts in which CIFAR-10 and the sets modelled on it are published."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shifts.data import Examples
+from shifts.errors import CorruptDataError
+from shifts.readers.arrays import encoded_npz, is_npz, row_ids
+from shifts.readers.cifar_order import official_test_labels
+from shifts.readers.files import FolderFiles
+from shifts.readers.folders import ClassFolders, class_folders
+from shifts.readers.layouts import folder_with, remark
+from shifts.readers.parquet import ParquetPayloads, parquet_files
+from shifts.readers.payloads import ArrayPayloads, Chain
+from shifts.readers.pickles import read_pickle
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SIDE = 32
+PIXELS = 3 * SIDE * SIDE
+LOSSY = (".jpg", ".jpeg", ".webp")
+BATCHES: Mapping[str, tuple[str, ...]] = {
+    "test": ("test_batch",),
+    "train": tuple(f"data_batch_{number}" for number in range(1, 6)),
+}
+
+
+def python_batches(root: Path, split: str) -> Examples | None:
+    """``cifar-10-batches-py``: pickles with ``data`` uint8 (n, 3072), channels first, and ``labels``."""
+    paths = _batch_paths(root, BATCHES[split], suffix="")
+    if paths is None:
+        return None
+    parts, labels = [], []
+    for path in paths:
+        batch = read_pickle(path)
+        data = batch.get("data") if isinstance(batch, dict) else None
+        found = batch.get("labels") if isinstance(batch, dict) else None
+        if not isinstance(data, np.ndarray) or data.shape != (len(found or ()), PIXELS):
+            raise CorruptDataError(
+                f"{path} does not hold `data` (n, {PIXELS}) and n `labels`", hint="get the file again"
+            )
+        parts.append(ArrayPayloads(data.reshape(-1, 3, SIDE, SIDE), [path], order="CHW"))
+        labels.append(np.array(found, dtype=np.int64))
+    return _in_order(Chain(parts), np.concatenate(labels), split, where=paths[0].parent)
+
+
+def binary_batches(root: Path, split: str) -> Examples | None:
+    """``cifar-10-batches-bin``: records of one label byte and 3072 pixel bytes, mapped, not read."""
+    paths = _batch_paths(root, BATCHES[split], suffix=".bin")
+    if paths is None:
+        return None
+    parts, labels = [], []
+    for path in paths:
+        size = path.stat().st_size
+        if size == 0 or size % (PIXELS + 1):
+            raise CorruptDataError(
+                f"{path} has {size} bytes, which is not a number of records of {PIXELS + 1} bytes",
+                hint="it was cut short or is another file; get it again",
+            )
+        records = np.memmap(path, dtype=np.uint8, mode="r").reshape(-1, PIXELS + 1)
+        parts.append(ArrayPayloads(records[:, 1:].reshape(-1, 3, SIDE, SIDE), [path], order="CHW"))
+        labels.append(np.array(records[:, 0], dtype=np.int64))
+    return _in_order(Chain(parts), np.concatenate(labels), split, where=paths[0].parent)
+
+
+def parquet(root: Path, split: str) -> Examples | None:
+    """The Hub's parquet files. Their test rows are in the official order; of the training rows nobody
+    says so, and their ids are of their own."""
+    paths = parquet_files(root, split)
+    if not paths:
+        return None
+    payloads = ParquetPayloads(paths)
+    prefix = split if split == "test" else f"{split}-hub"
+    return _in_order(payloads, payloads.labels, prefix, where=paths[0])
+
+
+def jpeg_npz(root: Path, split: str) -> Examples | None:
+    """One archive of arrays with the test images as encoded files."""
+    if split != "test" or not is_npz(root):
+        return None
+    examples = encoded_npz(root, prefix=split)
+    rows = [int(name.removeprefix("test-")) for name in examples.ids]
+    if len(rows) == len(official_test_labels()) and not _official(rows, examples.labels):
+        raise CorruptDataError(f"{root}: orig_test_index and labels are not those of the official test set")
+    return examples
+
+
+def image_folders(root: Path, split: str, *, classes: Sequence[str]) -> Examples | None:
+    """``[test/]CLASS/NAME.png``, with classes by name or by number.
+
+    Ids: when every name carries one integer, no two the same, below the size of the split (and, for the
+    test split, the class agrees with the official one), it is the official number. When test images are
+    numbered ``0000`` to ``0999`` within each class, the n-th is the n-th official image of its class
+    (checked for the copy behind ``cifar10-jpeg75``). Otherwise the id is ``CLASS/NAME``.
+    """
+    if not root.is_dir():
+        return None
+    folders = {name: label for label, name in enumerate(classes)}
+    folders |= {str(label): label for label in range(len(classes))}
+    below = ("test", "") if split == "test" else (split,)
+    found = class_folders(FolderFiles(root), folders, below=below)
+    if found is None:
+        return None
+    rows = _numbers(found, split)
+    return found.examples(None if rows is None else row_ids(split, rows))
+
+
+def remark_on_lossy(examples: Examples) -> Examples:
+    """Say so when the copy of a lossless set was compressed."""
+    names = getattr(examples.payloads, "names", ())
+    lossy = sum(name.lower().endswith(LOSSY) for name in names)
+    if lossy:
+        remark(
+            f"{lossy} of {len(names)} images are lossy files (JPEG or WebP), but the published ones are not: "
+            "accuracies on this copy are not comparable with published ones"
+        )
+    return examples
+
+
+def _batch_paths(root: Path, names: Sequence[str], *, suffix: str) -> list[Path] | None:
+    folder = next((found for name in names if (found := folder_with(root, name + suffix))), None)
+    if folder is None:
+        return None
+    paths = [folder / (name + suffix) for name in names]
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        raise CorruptDataError(
+            f"{folder} lacks {', '.join(missing)}", hint="unpack the archive again, or get the file again"
+        )
+    return paths
+
+
+def _in_order(
+    payloads: Chain | ParquetPayloads,
+    labels: NDArray[np.int64],
+    prefix: str,
+    *,
+    where: Path,
+) -> Examples:
+    rows = range(len(labels))
+    if prefix == "test" and len(rows) == len(official_test_labels()) and not _official(rows, labels):
+        raise CorruptDataError(
+            f"{where}: the labels of the {len(rows)} test rows are not in the official order",
+            hint="the rows were shuffled or relabelled; get the files as published",
+        )
+    return Examples(payloads=payloads, labels=labels, ids=row_ids(prefix, rows))
+
+
+def _official(rows: Sequence[int], labels: NDArray[np.int64]) -> bool:
+    table = official_test_labels()
+    return max(rows) < len(table) and bool((table[np.array(rows)] == labels).all())
+
+
+def _numbers(found: ClassFolders, split: str) -> list[int] | None:
+    """Official numbers of the images, or None where the names do not tell."""
+    digits = [re.findall(r"\d+", stem.rpartition("/")[2]) for stem in found.stems]
+    if any(len(runs) != 1 for runs in digits):
+        return None
+    numbers = [int(runs[0]) for runs in digits]
+    size = 10_000 if split == "test" else 50_000
+    unique = len(set(numbers)) == len(numbers) and max(numbers) < size
+    if split != "test":
+        return numbers if unique else None
+    if unique and _official(numbers, found.labels):
+        return numbers
+    pairs = set(zip(found.labels.tolist(), numbers, strict=True))
+    padded = all(re.fullmatch(r"\d{4}", stem.rpartition("/")[2]) for stem in found.stems)
+    if not padded or len(pairs) != len(numbers) or max(numbers) >= 1000:
+        return None
+    table = official_test_labels()
+    of_class = [np.flatnonzero(table == label) for label in range(10)]
+    return [
+        int(of_class[label][number]) for label, number in zip(found.labels.tolist(), numbers, strict=True)
+    ]

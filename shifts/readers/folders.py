@@ -1,0 +1,108 @@
+"""Images in one folder for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shifts.data import Examples
+from shifts.errors import CorruptDataError
+from shifts.readers.files import Files
+from shifts.readers.payloads import FilePayloads
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassFolders:
+    """Images found: ``names`` (N) below the top folder, ``stems`` (N) ``class/name`` without suffix,
+    ``labels`` int64 (N,)."""
+
+    files: Files
+    names: tuple[str, ...]
+    stems: tuple[str, ...]
+    labels: NDArray[np.int64]
+
+    def examples(self, ids: Sequence[str] | None = None) -> Examples:
+        """As examples; the stems are the ids unless others are given."""
+        return Examples(
+            payloads=FilePayloads(self.files, self.names),
+            labels=self.labels,
+            ids=self.stems if ids is None else ids,
+        )
+
+
+def class_folders(
+    files: Files, folders: Mapping[str, int], *, below: Sequence[str] = ("",), depth: int = 1
+) -> ClassFolders | None:
+    """The images of the nearest folder that holds class folders, or None where there is none.
+
+    Args:
+        files: a folder or a tar.
+        folders: folder name → label; several names may mean one class.
+        below: where the class folders lie, in the order tried (``("test", "val", "")``).
+        depth: how many folders (an archive's top folder) may lie above these.
+
+    Raises:
+        CorruptDataError: a class folder holds something that is no image, or a folder of images beside
+            the class folders is no class: most likely the wrong folder or a misspelt class.
+    """
+    base = _base(files, folders, below, depth)
+    if base is None:
+        return None
+    names: list[str] = []
+    labels: list[int] = []
+    for folder in files.folders(base):
+        path = _join(base, folder)
+        inside = files.names(path)
+        if folder not in folders:
+            if any(is_image(name) for name in inside):
+                raise CorruptDataError(
+                    f"{files.where(path)} holds images, but {folder!r} is none of the "
+                    f"{len(set(folders.values()))} classes ({', '.join(list(folders)[:3])}, ...)",
+                    hint="give the folder the name of its class, or take it away",
+                )
+            continue
+        for name in inside:
+            if not is_image(name):
+                raise CorruptDataError(
+                    f"{files.where(_join(path, name))} is not an image file "
+                    f"({', '.join(IMAGE_SUFFIXES[:3])}, ...)",
+                    hint="take the file away, or point to the folder that holds the class folders",
+                )
+        names += [_join(path, name) for name in inside]
+        labels += [folders[folder]] * len(inside)
+    cut = len(base) + 1 if base else 0
+    return ClassFolders(
+        files=files,
+        names=tuple(names),
+        stems=tuple(name[cut:].rpartition(".")[0] for name in names),
+        labels=np.array(labels, dtype=np.int64),
+    )
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's name is that of an image."""
+    return name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def _base(files: Files, folders: Mapping[str, int], below: Sequence[str], depth: int) -> str | None:
+    level = [""]
+    for _ in range(depth + 1):
+        for top in level:
+            for sub in below:
+                base = _join(top, sub)
+                if any(name in folders for name in files.folders(base)):
+                    return base
+        level = [_join(top, name) for top in level for name in files.folders(top)]
+    return None
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder and name else folder or name
