@@ -262,7 +262,7 @@ def group_accuracies(
     >>> [(group.label, group.n, group.accuracy.value) for group in found]
     [('place=land', 2, 0.5), ('place=water', 1, 1.0)]
     """
-    right, codes = np.asarray(correct), np.asarray(groups)
+    right, codes = _answers(correct), np.asarray(groups)
     if right.ndim != 1 or not right.size or codes.shape != (right.size, len(group_columns)):
         raise ValueError(
             f"answers {right.shape}, groups {codes.shape} and {len(group_columns)} columns do not fit"
@@ -273,7 +273,7 @@ def group_accuracies(
     if not sizes:
         return []
     cells, inverse, counts = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
-    hits = np.bincount(inverse.reshape(-1), weights=right.astype(bool), minlength=len(cells))
+    hits = np.bincount(inverse.reshape(-1), weights=right, minlength=len(cells))
     columns, values = tuple(group_columns), [tuple(names) for names in group_columns.values()]
     return [
         GroupAccuracy(
@@ -459,7 +459,7 @@ def ece(
     0.1
     """
     p = _probabilities(confidence, "confidence")
-    right = np.asarray(correct)
+    right = _answers(correct)
     if right.shape != p.shape or p.size < 2 or bins < 1:
         raise ValueError(
             f"an ECE over {bins} bins is not defined for {p.shape} confidences, {right.shape} answers"
@@ -467,8 +467,8 @@ def ece(
     edges = np.linspace(0.0, 1.0, bins + 1)
     which = np.searchsorted(edges[1:-1], p, side="left")
     within = np.clip((p - edges[which]) * (bins * _CELLS_PER_BIN), 0, _CELLS_PER_BIN - 1).astype(np.int64)
-    cell = (which * _CELLS_PER_BIN + within) * 2 + right.astype(bool)
-    gap = p - right.astype(bool)
+    cell = (which * _CELLS_PER_BIN + within) * 2 + right
+    gap = p - right
     counts = np.bincount(cell, minlength=bins * _CELLS_PER_BIN * 2)
     occupied = np.flatnonzero(counts)
     # Row k: what one example of kind k adds to its bin's sum of gaps.
@@ -564,6 +564,13 @@ def _correct(prediction: ArrayLike, labels: ArrayLike) -> NDArray[np.bool_]:
     if predicted.dtype.kind not in "iu" or truth.dtype.kind not in "iu":
         raise ValueError(f"predictions and labels are class indices, not {predicted.dtype} and {truth.dtype}")
     return np.asarray(predicted == truth)
+
+
+def _answers(correct: ArrayLike) -> NDArray[np.bool_]:
+    right = np.asarray(correct)
+    if right.dtype != np.bool_ and not np.isin(right, (0, 1)).all():
+        raise ValueError("answers are right (1) or wrong (0)")
+    return right.astype(bool)
 
 
 def _by_class(prediction: ArrayLike, labels: ArrayLike) -> tuple[Ints, Ints, Ints]:
