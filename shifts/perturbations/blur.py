@@ -1,9 +1,11 @@
-"""Blurs: Gaussian, defocus, glass, motion, zoom."""
+"""Blurs that look the same in every direction: Gaussian, defocus, glass.
 
-# ruff: noqa: ARG001 - every corruption is called with rows, also one that draws nothing
+Definitions: Hendrycks and Dietterich 2019 (arXiv 1903.12261), section 3.
+"""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,29 +18,139 @@ if TYPE_CHECKING:
     from shifts.data import Rows
 
 
-def gaussian_weights(sigma: float, *, truncate_at: float = 4.0) -> NDArray[np.float32]:
-    """Normalised samples of a Gaussian, float32 (2r + 1,), r = ``truncate_at`` standard deviations."""
-    radius = int(truncate_at * sigma + 0.5)
-    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / max(sigma, 1e-9)) ** 2)
-    return np.asarray(weights / weights.sum(), dtype=np.float32)
+@lru_cache(maxsize=32)
+def gaussian_weights(sigma: float, cut: float = 4.0) -> NDArray[np.float64]:
+    """Normalised samples of a Gaussian up to ``cut`` standard deviations: float64 (2r + 1,)."""
+    radius = int(cut * sigma + 0.5)
+    if radius == 0:
+        return np.ones(1)
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    return np.asarray(weights / weights.sum())
+
+
+def smooth(plane: NDArray[np.uint8 | np.float32], sigma: float) -> NDArray[np.float32]:
+    """Convolve (H, W) or (H, W, C) with a Gaussian cut at four standard deviations, edges repeated."""
+    import cv2
+
+    weights = gaussian_weights(sigma).astype(np.float32)
+    blurred = cv2.sepFilter2D(plane, cv2.CV_32F, weights, weights, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(blurred, dtype=np.float32)
 
 
 def gaussian_blur(images: NDArray[np.uint8], rows: Rows, *, sigma: float) -> NDArray[np.uint8]:
     """Convolution with a Gaussian cut at four standard deviations; edges are repeated outwards.
 
-    Source: Hendrycks and Dietterich 2019 (arXiv 1903.12261), section 3, one of the four extra corruptions.
-
     Args:
         images: uint8 (B, H, W, 3).
         sigma: standard deviation in pixels.
     """
-    import cv2
-
     check_images(images, "gaussian-blur")
     check_range(sigma, "sigma", low=0)
-    weights = gaussian_weights(sigma)
     result = np.empty_like(images)
     for i, image in enumerate(images):
-        blurred = cv2.sepFilter2D(image, cv2.CV_32F, weights, weights, borderType=cv2.BORDER_REPLICATE)
+        truncate(smooth(image, sigma), result[i])
+    return result
+
+
+@lru_cache(maxsize=16)
+def disc(radius: float, alias_sigma: float) -> NDArray[np.float32]:
+    """A uniform disc whose rim is softened by a small Gaussian, summing to 1: float32 (K, K)."""
+    import cv2
+
+    reach = max(8, int(np.ceil(radius)))
+    offset = np.arange(-reach, reach + 1)
+    inside = (offset[:, None] ** 2 + offset**2 <= radius**2).astype(np.float32)
+    side = 3 if radius <= 8 else 5
+    # OpenCV's kernel is taken as it is: for three and five taps it is part of the definition.
+    soft = np.asarray(cv2.GaussianBlur(inside / inside.sum(), (side, side), alias_sigma), dtype=np.float32)
+    empty = int(np.argmax(soft.any(axis=0)))
+    return np.ascontiguousarray(soft[empty : len(soft) - empty, empty : len(soft) - empty])
+
+
+def defocus_blur(
+    images: NDArray[np.uint8], rows: Rows, *, radius: float, alias_sigma: float
+) -> NDArray[np.uint8]:
+    """Convolution with a disc, as of a lens out of focus; edges are mirrored.
+
+    Args:
+        images: uint8 (B, H, W, 3).
+        radius: of the disc, in pixels.
+        alias_sigma: standard deviation in pixels of the Gaussian that softens its rim.
+
+    Raises:
+        UserError: images smaller than the disc.
+    """
+    import cv2
+
+    check_range(radius, "radius", low=0)
+    check_range(alias_sigma, "alias_sigma", low=1e-6)
+    kernel = disc(radius, alias_sigma)
+    check_images(images, "defocus-blur", smallest=len(kernel) // 2 + 1)
+    result = np.empty_like(images)
+    for i, image in enumerate(images):
+        blurred = cv2.filter2D(image, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT_101)
         truncate(np.asarray(blurred, dtype=np.float32), result[i])
     return result
+
+
+def glass_blur(
+    images: NDArray[np.uint8], rows: Rows, *, sigma: float, reach: int, passes: int
+) -> NDArray[np.uint8]:
+    """Frosted glass: blur, let neighbours displace each other, blur again.
+
+    Args:
+        images: uint8 (B, H, W, 3).
+        sigma: standard deviation of both blurs, in pixels.
+        reach: how far a pixel is fetched from, in pixels.
+        passes: how often all pixels are gone through.
+
+    Raises:
+        UserError: images without a pixel that is ``reach`` away from all edges.
+    """
+    check_range(sigma, "sigma", low=0)
+    check_range(reach, "reach", low=1)
+    check_range(passes, "passes", low=1)
+    check_images(images, "glass-blur", smallest=2 * reach + 1)
+    height, width = images.shape[1:3]
+    result = np.empty_like(images)
+    soft = np.empty(images.shape[1:], dtype=np.uint8)
+    for i, image in enumerate(images):
+        truncate(smooth(image, sigma), soft)
+        draws = rows.generator(i, "glass-blur", sigma, reach, passes).integers(
+            -reach, reach, (passes, 2, height - 2 * reach, width - 2 * reach), dtype=np.int8
+        )
+        pixels = soft.reshape(-1, 3)
+        for down, right in draws:
+            pixels = pixels[fetched_from(down, right, height=height, width=width, reach=reach)]
+        truncate(smooth(pixels.reshape(image.shape), sigma), result[i])
+    return result
+
+
+def fetched_from(
+    down: NDArray[np.int8], right: NDArray[np.int8], *, height: int, width: int, reach: int
+) -> NDArray[np.intp]:
+    """Where each pixel comes from after one pass of glass blur: positions (H * W,) in the flat image.
+
+    The published code walks from the lower right pixel to the upper left one and overwrites each pixel
+    by one of its neighbours. (It means to swap them, but its swap of two views copies one way; the
+    published images are made so.) A neighbour that the walk has passed already is itself a copy. So
+    every pixel points to a source, and chains of sources are followed by doubling: a handful of
+    look-ups instead of a walk over the pixels.
+
+    Args:
+        down, right: int8 (H - 2 reach, W - 2 reach), offset of the neighbour, -reach..reach - 1; entry
+            (0, 0) belongs to the pixel (reach + 1, reach + 1).
+    """
+    size = height * width
+    here = np.arange(reach + 1, height - reach + 1)[:, None] * width + np.arange(reach + 1, width - reach + 1)
+    source = here + down.astype(np.intp) * width + right
+    # Positions from ``size`` on stand for a pixel as it was before the pass.
+    pointer = np.arange(2 * size)
+    pointer[here] = np.where(source > here, source, source + size)
+    current = pointer[:size]
+    while True:
+        further = pointer[current]
+        if np.array_equal(further, current):
+            return np.asarray(current % size)
+        pointer[:size] = further
+        current = pointer[:size]

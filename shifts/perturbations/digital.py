@@ -1,6 +1,7 @@
-"""Changes of tone and resolution: brightness, contrast, pixelate, and a covering square."""
+"""Changes of tone, resolution and coding: brightness, contrast, saturate, pixelate, JPEG; a covering square.
 
-# ruff: noqa: ARG001 - every corruption is called with rows, also one that draws nothing
+Definitions: Hendrycks and Dietterich 2019 (arXiv 1903.12261), section 3; ``occlusion`` is ours.
+"""
 
 from __future__ import annotations
 
@@ -9,53 +10,40 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shifts.perturbations.common import check_images, check_range
+from shifts.errors import UserError
+from shifts.perturbations.common import check_images, check_range, truncate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shifts.data import Rows
 
+# Lifts a product that should be whole, and is a rounding error below, over the cut of the fraction.
+_WHOLE = 1e-9
+
 
 def contrast(images: NDArray[np.uint8], rows: Rows, *, factor: float) -> NDArray[np.uint8]:
     """Pull every channel towards its mean over the image.
-
-    Source: Hendrycks and Dietterich 2019 (arXiv 1903.12261), section 3.
 
     Args:
         images: uint8 (B, H, W, 3).
         factor: what remains of the distance to the mean; 1 changes nothing.
     """
+    import cv2
+
     check_images(images, "contrast")
     check_range(factor, "factor", low=0)
+    levels = np.arange(256, dtype=np.float64)[:, None]
     result = np.empty_like(images)
-    levels = np.arange(256, dtype=np.float64)
     for i, image in enumerate(images):
-        for channel in range(3):
-            values = image[..., channel]
-            mean = values.mean(dtype=np.float64)
-            table = np.clip((levels - mean) * factor + mean + 1e-9, 0, 255).astype(np.uint8)
-            result[i, ..., channel] = table[values]
+        mean = np.array(cv2.mean(image)[:3])
+        table = np.clip((levels - mean) * factor + mean + _WHOLE, 0, 255).astype(np.uint8)
+        result[i] = cv2.LUT(image, table[None])
     return result
-
-
-@lru_cache(maxsize=16)
-def _brighter(amount: float) -> NDArray[np.uint8]:
-    """Table uint8 (65536,): new value of a channel at ``256 * largest channel + channel``.
-
-    Raising V of HSV by ``amount`` at equal hue and saturation multiplies all three channels by V'/V.
-    """
-    value = np.arange(256, dtype=np.float64)
-    raised = np.clip(value + 255 * amount, 0, 255)
-    table = np.divide(raised, value, out=np.zeros(256), where=value > 0)[:, None] * value[None, :]
-    table[0] = raised[0]
-    return np.clip(table + 1e-9, 0, 255).astype(np.uint8).ravel()
 
 
 def brightness(images: NDArray[np.uint8], rows: Rows, *, amount: float) -> NDArray[np.uint8]:
     """Raise the V of HSV.
-
-    Source: Hendrycks and Dietterich 2019 (arXiv 1903.12261), section 3.
 
     Args:
         images: uint8 (B, H, W, 3).
@@ -63,14 +51,75 @@ def brightness(images: NDArray[np.uint8], rows: Rows, *, amount: float) -> NDArr
     """
     check_images(images, "brightness")
     check_range(amount, "amount", low=-1, high=1)
-    largest = np.maximum(np.maximum(images[..., 0], images[..., 1]), images[..., 2]).astype(np.uint16)
-    return np.take(_brighter(amount), (largest << 8)[..., None] + images)
+    table = _brighter(amount)
+    result = np.empty_like(images)
+    for i, image in enumerate(images):
+        value = np.maximum(np.maximum(image[..., 0], image[..., 1]), image[..., 2])
+        cell = (value.astype(np.uint16) << np.uint16(8))[..., None] + image
+        np.take(table, cell, out=result[i], mode="clip")
+    return result
+
+
+@lru_cache(maxsize=16)
+def _brighter(amount: float) -> NDArray[np.uint8]:
+    """New level of a channel at ``256 V + channel``: uint8 (65536,).
+
+    At equal hue and saturation all three channels go along with V, so each is multiplied by V'/V.
+    """
+    value = np.arange(256, dtype=np.float64)
+    raised = np.clip(value + 255 * amount, 0, 255)
+    ratio = np.divide(raised, value, out=np.zeros(256), where=value > 0)
+    table = ratio[:, None] * value
+    table[0] = raised[0]
+    return np.clip(table + _WHOLE, 0, 255).astype(np.uint8).ravel()
+
+
+def saturate(images: NDArray[np.uint8], rows: Rows, *, factor: float, offset: float) -> NDArray[np.uint8]:
+    """Scale and shift the S of HSV. Greys have hue 0 there, so an offset turns them reddish.
+
+    Args:
+        images: uint8 (B, H, W, 3).
+        factor: multiplies S.
+        offset: added to S, as a fraction of full scale.
+    """
+    import cv2
+
+    check_images(images, "saturate")
+    check_range(factor, "factor", low=0)
+    check_range(offset, "offset", low=-1, high=1)
+    stretch, grey = _stretch(factor, offset)
+    result = np.empty_like(images)
+    for i, image in enumerate(images):
+        red, green, blue = cv2.split(image)
+        value = np.maximum(np.maximum(red, green), blue)
+        least = np.minimum(np.minimum(red, green), blue)
+        factors = np.take(stretch, (value.astype(np.uint16) << np.uint16(8)) + least, mode="clip")
+        planes = value[..., None] - (value[..., None] - image) * factors[..., None]
+        truncate(planes, result[i])
+        if offset:
+            neutral = value == least
+            result[i][neutral] = grey[value[neutral]]
+    return result
+
+
+@lru_cache(maxsize=16)
+def _stretch(factor: float, offset: float) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """S'/S as float32 (65536,) at ``256 V + smallest``, and what a grey level becomes, as uint8 (256, 3).
+
+    With S = (V - smallest) / V, a channel c becomes V - (V - c) S'/S.
+    """
+    value = np.arange(256, dtype=np.float64)
+    chroma = value[:, None] - value
+    with np.errstate(divide="ignore", invalid="ignore"):
+        saturation = np.clip(chroma / value[:, None] * factor + offset, 0, 1)
+        stretch = np.where(chroma > 0, value[:, None] * saturation / chroma, 0)
+    pale = value * (1 - np.clip(offset, 0, 1))
+    grey = np.stack([value, pale, pale], axis=1)
+    return stretch.astype(np.float32).ravel(), (grey + _WHOLE).astype(np.uint8)
 
 
 def pixelate(images: NDArray[np.uint8], rows: Rows, *, fraction: float) -> NDArray[np.uint8]:
-    """Shrink with a box filter and blow up again.
-
-    Source: Hendrycks and Dietterich 2019 (arXiv 1903.12261), section 3.
+    """Shrink with Pillow's box filter and blow up again.
 
     Args:
         images: uint8 (B, H, W, 3).
@@ -85,10 +134,39 @@ def pixelate(images: NDArray[np.uint8], rows: Rows, *, fraction: float) -> NDArr
     check_images(images, "pixelate", smallest=int(np.ceil(1 / fraction)))
     height, width = images.shape[1:3]
     small = (int(width * fraction), int(height * fraction))
+    # Enlarging with the box filter picks the pixel under the centre.
+    across = ((np.arange(width) + 0.5) * (small[0] / width)).astype(np.intp)
+    down = ((np.arange(height) + 0.5) * (small[1] / height)).astype(np.intp)
     result = np.empty_like(images)
     for i, image in enumerate(images):
-        shrunk = Image.fromarray(image).resize(small, Image.Resampling.BOX)
-        result[i] = np.asarray(shrunk.resize((width, height), Image.Resampling.BOX))
+        shrunk = np.asarray(Image.fromarray(image).resize(small, Image.Resampling.BOX))
+        np.take(shrunk.take(across, axis=1), down, axis=0, out=result[i], mode="clip")
+    return result
+
+
+def jpeg_compression(images: NDArray[np.uint8], rows: Rows, *, quality: int) -> NDArray[np.uint8]:
+    """Code as baseline JPEG with halved colour resolution, and decode.
+
+    Args:
+        images: uint8 (B, H, W, 3).
+        quality: 1 to 95, on the scale of the Independent JPEG Group's library.
+    """
+    import cv2
+
+    check_images(images, "jpeg-compression")
+    check_range(quality, "quality", low=1, high=95)
+    result = np.empty_like(images)
+    for i, image in enumerate(images):
+        done, code = cv2.imencode(
+            ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, int(quality)]
+        )
+        if not done:
+            raise UserError(
+                f"jpeg-compression cannot code an image of {image.shape[0]}x{image.shape[1]} pixels"
+            )
+        decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)
+        assert decoded is not None
+        result[i] = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
     return result
 
 
@@ -97,7 +175,7 @@ def occlusion(
 ) -> NDArray[np.uint8]:
     """Cover a square at a random place, wholly inside the image.
 
-    The square of a larger ``fraction`` covers that of a smaller one: both have the same relative place.
+    The square of a larger ``fraction`` has the same relative place as that of a smaller one.
 
     Args:
         images: uint8 (B, H, W, 3).
