@@ -144,13 +144,11 @@ def fetched_from(
     size = height * width
     here = np.arange(reach + 1, height - reach + 1)[:, None] * width + np.arange(reach + 1, width - reach + 1)
     source = here + down.astype(np.intp) * width + right
-    # Positions from ``size`` on stand for a pixel as it was before the pass.
-    pointer = np.arange(2 * size)
-    pointer[here] = np.where(source > here, source, source + size)
-    current = pointer[:size]
-    while True:
-        further = pointer[current]
-        if np.array_equal(further, current):
-            return np.asarray(current % size)
-        pointer[:size] = further
-        current = pointer[:size]
+    # From ``size`` on a position stands for a pixel as it was before the pass: there a chain ends.
+    origin = np.arange(size, 2 * size)
+    origin[here] = np.where(source > here, source, source + size)
+    unsettled = np.flatnonzero(origin < size)
+    while len(unsettled):
+        origin[unsettled] = origin[origin[unsettled]]
+        unsettled = unsettled[origin[unsettled] < size]
+    return origin - size

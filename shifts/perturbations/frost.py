@@ -9,7 +9,6 @@ official sets on disk stay the protocol of record; for frost more than for any o
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -134,35 +133,32 @@ def _feathers(ice: Ice, kind: int) -> NDArray[np.float64]:
 
     draw = generator("frost-feathers", kind)
     canvas = np.zeros((2 * SIDE, 2 * SIDE), dtype=np.uint8)
+    bits = 4  # cv2 takes whole numbers; these are sixteenths of a pixel
     for _ in range(ice.feathers):
-        root = draw.uniform(SIDE / 2, 3 * SIDE / 2, 2)
-        angle, length, light = (
-            draw.uniform(0, 2 * math.pi),
-            ice.length * draw.uniform(0.5, 1.5),
-            draw.uniform(60, 255),
+        root, angle = draw.uniform(SIDE / 2, 3 * SIDE / 2, 2), draw.uniform(0, 2 * np.pi)
+        length, light = ice.length * draw.uniform(0.5, 1.5), draw.uniform(60, 255)
+        along = np.arange(3, length, draw.uniform(3, 6))[:, None]
+        barbs = 0.35 * (length - along) * draw.uniform(0.5, 1.2, (len(along), 2))
+        foot = root + along * _heading(angle)
+        starts = np.concatenate([root[None], foot, foot])
+        ends = np.concatenate(
+            [
+                root + length * _heading(angle)[None],
+                foot + barbs[:, :1] * _heading(angle - np.pi / 3),
+                foot + barbs[:, 1:] * _heading(angle + np.pi / 3),
+            ]
         )
-        _line(canvas, root, angle, length, light)
-        for along in np.arange(3.0, length, draw.uniform(3, 6)):
-            foot = root + along * np.array([math.cos(angle), math.sin(angle)])
-            for side in (-1, 1):
-                barb = 0.35 * (length - along) * draw.uniform(0.5, 1.2)
-                _line(canvas, foot, angle + side * math.pi / 3, barb, light * draw.uniform(0.5, 1))
+        lights = light * np.append(1, draw.uniform(0.5, 1, 2 * len(along)))
+        lines = np.rint(np.concatenate([starts, ends], axis=1) * 2**bits).astype(int)
+        for (x0, y0, x1, y1), brightness in zip(lines.tolist(), lights.tolist(), strict=True):
+            cv2.line(canvas, (x0, y0), (x1, y1), brightness, 1, cv2.LINE_AA, bits)
     # What grew over an edge comes in at the opposite one.
     folded = canvas.reshape(2, SIDE, 2, SIDE).max(axis=(0, 2))
     return np.asarray(cv2.GaussianBlur(folded, (0, 0), 0.7), dtype=np.float64)
 
 
-def _line(
-    canvas: NDArray[np.uint8], start: NDArray[np.float64], angle: float, length: float, light: float
-) -> None:
-    import cv2
-
-    end = start + length * np.array([math.cos(angle), math.sin(angle)])
-    fine = 16  # cv2 takes whole numbers; with a shift of 4 bits they are sixteenths of a pixel
-    first, last = (
-        (round(float(x) * fine), round(float(y) * fine)) for x, y in (start.tolist(), end.tolist())
-    )
-    cv2.line(canvas, first, last, light, 1, cv2.LINE_AA, 4)
+def _heading(angle: float) -> NDArray[np.float64]:
+    return np.array([np.cos(angle), np.sin(angle)])
 
 
 def _shaped(pattern: NDArray[np.float64], ice: Ice, *, finest: int | None = None) -> NDArray[np.float64]:

@@ -42,7 +42,7 @@ def streak(plane: NDArray[np.float32], *, radius: int, sigma: float, angle: floa
         plane, top, max(0, down.max()), left, max(0, right.max()), cv2.BORDER_REPLICATE
     )
     height, width = plane.shape[:2]
-    total = np.zeros_like(plane)
+    total = np.zeros(plane.shape, dtype=np.float32)
     for weight, dy, dx in zip(weights.tolist(), (down + top).tolist(), (right + left).tolist(), strict=True):
         # What is left out weighs less than a thousandth of a grey level.
         if weight > 1e-7:

@@ -81,10 +81,11 @@ def falling(
         weight = (place - first).astype(np.float32)[:, None]
         lines = flakes.swapaxes(0, axis)
         flakes = (lines[first] * (1 - weight) + lines[first + 1] * weight).swapaxes(0, axis)
-    flakes = np.where(flakes < threshold, 0, flakes)
+    flakes = np.ascontiguousarray(np.where(flakes < threshold, 0, flakes))
     # The published code keeps the flakes as 8-bit images, before the streak and after it.
     levels = np.floor(np.clip(flakes, 0, 1) * np.float32(255))
-    return np.floor(streak(levels, radius=radius, sigma=sigma, angle=angle) + np.float32(1e-3))
+    drawn_out = streak(levels, radius=radius, sigma=sigma, angle=angle)
+    return np.asarray(np.floor(drawn_out + np.float32(1e-3)), dtype=np.float32)
 
 
 def snowed(image: NDArray[np.uint8], flakes: NDArray[np.float32], *, keep: float) -> NDArray[np.float32]:
