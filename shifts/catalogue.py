@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -159,14 +159,26 @@ def open_splits(source: ImageSource, root: Path) -> dict[str, Examples]:
             check_examples(examples, what=f"{source.name}/{split}")
             found[split] = examples
     if not found:
-        inside = next((file for file in walk(root, depth=2) if root.is_dir() and archive_kind(file)), None)
         raise DataNotFoundError(
-            f"{root} holds {source.name!r} in no layout known ({describe(root)})",
-            hint=f"robustbench-shift data add {source.name} {inside}"
-            if inside is not None
-            else f"layouts: {'; '.join(source.layouts) or 'see robustbench-shift show ' + source.name}",
+            f"{root} holds {source.name!r} in no layout known ({describe(root)})", hint=_way_in(source, root)
         )
     return found
+
+
+def _way_in(source: ImageSource, root: Path) -> str:
+    """What the user may have meant by a path without a known layout."""
+    archive = next((file for file in walk(root, depth=2) if file != root and archive_kind(file)), None)
+    if archive is not None and not is_npz(archive):
+        return f"robustbench-shift data add {source.name} {archive}"
+    for other in SOURCES:
+        if other.name != source.name and other.label_space == source.label_space and not other.bundled:
+            with suppress(UserError):
+                if len(resolve(other.loader)(root, next(iter(other.counts))).labels):
+                    return (
+                        f"these are images of {other.name!r}: robustbench-shift data add {other.name} {root}"
+                    )
+    layouts = "; ".join(source.layouts)
+    return f"layouts: {layouts}" if layouts else f"robustbench-shift show {source.name}"
 
 
 def check_published(source: ImageSource, files: list[Path]) -> None:

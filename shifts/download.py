@@ -6,6 +6,7 @@ file cut short or one with another hash never gets its name.
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from shifts.digest import file_digest
 from shifts.errors import UserError
-from shifts.local import offline
+from shifts.local import cache_home, offline
 
 if TYPE_CHECKING:
     from shifts.spec import RemoteFile
@@ -72,7 +73,10 @@ def download(file: RemoteFile, target: Path, *, progress: Bytes | None = None) -
 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(f".{target.name}.lock")):
+        locks = cache_home() / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        name = hashlib.sha256(str(target.resolve()).encode()).hexdigest()[:16]
+        with FileLock(locks / f"{name}.lock"):
             if target.is_file() and fault(file, target) is None:  # another process was faster
                 return target
             return _from_mirrors(file, target, progress)

@@ -152,11 +152,15 @@ def required_record(source: ImageSource, split: str, *, data_dir: Path | None = 
 
 def how_to_get(source: ImageSource) -> str:
     """The commands that bring a source onto this machine."""
-    add = f"robustbench-shift data add {source.name} PATH"
-    layouts = f" (PATH: {'; '.join(source.layouts)})" if source.layouts else ""
     if source.hub or any(file.urls for file in source.files):
-        return f"robustbench-shift data fetch {source.name}, or, with a copy at hand, {add}{layouts}"
-    return f"{add}{layouts}"
+        return f"robustbench-shift data fetch {source.name}, or, with a copy at hand, {how_to_add(source)}"
+    return how_to_add(source)
+
+
+def how_to_add(source: ImageSource) -> str:
+    """The command that takes in a copy, with the layouts it understands."""
+    layouts = f" (PATH: {'; '.join(source.layouts)})" if source.layouts else ""
+    return f"robustbench-shift data add {source.name} PATH{layouts}"
 
 
 def locate(source: ImageSource, split: str, *, data_dir: Path | None = None) -> Path:

@@ -38,6 +38,12 @@ def is_npz(path: Path) -> bool:
     return bool(names) and all(name.endswith(".npy") for name in names)
 
 
+def has_arrays(path: Path, *names: str) -> bool:
+    """Whether an archive of arrays holds all of these; reads its table of contents alone."""
+    with zipfile.ZipFile(path) as archive:
+        return {f"{name}.npy" for name in names} <= set(archive.namelist())
+
+
 def npy(path: Path, *, dtype: str, ndim: int) -> NDArray[Any]:
     """An array mapped from a file, not read.
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from shifts.data import Examples
 from shifts.errors import CorruptDataError
-from shifts.readers.arrays import encoded_npz, is_npz, row_ids
+from shifts.readers.arrays import encoded_npz, has_arrays, is_npz, row_ids
 from shifts.readers.cifar_order import official_test_labels
 from shifts.readers.files import FolderFiles
 from shifts.readers.folders import ClassFolders, class_folders
-from shifts.readers.layouts import folder_with, remark
+from shifts.readers.layouts import folder_with, remark, walk
 from shifts.readers.parquet import ParquetPayloads, parquet_files
 from shifts.readers.payloads import ArrayPayloads, Chain
 from shifts.readers.pickles import read_pickle
@@ -83,12 +83,16 @@ def parquet(root: Path, split: str) -> Examples | None:
 
 def jpeg_npz(root: Path, split: str) -> Examples | None:
     """One archive of arrays with the test images as encoded files."""
-    if split != "test" or not is_npz(root):
+    files = [path for path in walk(root, depth=1) if path.suffix == ".npz" or path == root]
+    files = [path for path in files if is_npz(path) and has_arrays(path, "jpeg", "orig_test_index")]
+    if split != "test" or len(files) != 1:
         return None
-    examples = encoded_npz(root, prefix=split)
+    examples = encoded_npz(files[0], prefix=split)
     rows = [int(name.removeprefix("test-")) for name in examples.ids]
     if len(rows) == len(official_test_labels()) and not _official(rows, examples.labels):
-        raise CorruptDataError(f"{root}: orig_test_index and labels are not those of the official test set")
+        raise CorruptDataError(
+            f"{files[0]}: orig_test_index and labels are not those of the official test set"
+        )
     return examples
 
 

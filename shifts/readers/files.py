@@ -150,7 +150,7 @@ class TarFiles:
         """A member's place, for a message."""
         return f"{self.root}:{name}"
 
-    def paths(self, names: Sequence[str]) -> list[Path]:  # noqa: ARG002
+    def paths(self, names: Sequence[str]) -> list[Path]:
         """The files on disk that hold the named ones: the tar."""
         return [self.root]
 
