@@ -6,7 +6,6 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from shifts.digest import digest
@@ -17,7 +16,6 @@ Kind = Literal["reference", "natural", "corruption", "synthetic", "spurious"]
 Support = Literal["in", "out", "mixed", "unknown"]
 
 NAME = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*(/[a-z0-9]+([.-][a-z0-9]+)*){0,2}")
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +63,7 @@ class ImageSource:
     files: tuple[RemoteFile, ...] = ()
     hub: str | None = None
     bundled: bool = False
-    content: Mapping[str, str] = _EMPTY
+    content: Mapping[str, str] = field(default_factory=dict)
     layouts: tuple[str, ...] = ()
     notes: str = ""
 
@@ -95,10 +93,10 @@ class Perturbation:
     """
 
     function: str
-    parameters: Mapping[str, Any] = _EMPTY
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
     uses_labels: bool = False
-    groups: Mapping[str, str] = _EMPTY
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +104,7 @@ class Selection:
     """A rule that keeps some examples of a split: ``function(rows, **parameters)`` gives their indices."""
 
     function: str
-    parameters: Mapping[str, Any] = _EMPTY
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
 
 
@@ -142,7 +140,7 @@ class ShiftSpec:
     seed: int = 0
     limit: int | None = None
     notes: str = ""
-    citation: str | None = field(default=None)
+    citation: str | None = None
 
     def __post_init__(self) -> None:
         _check_name("shift", self.name)
