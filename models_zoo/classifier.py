@@ -10,12 +10,14 @@ import torch
 from torch import nn
 
 from models_zoo.preprocessing import normalise, prepare
+from shifts.errors import UserError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models_zoo.spec import ModelSpec
 
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 Images = torch.Tensor | Sequence["NDArray[np.uint8]"]
 
 
@@ -27,6 +29,7 @@ class Classifier(Protocol):
     """
 
     spec: ModelSpec
+    device_name: str
 
     def logits(self, images: Images) -> NDArray[np.float32]: ...
 
@@ -41,33 +44,53 @@ class TorchClassifier:
         network: images float32 (B, 3, h, w), normalised, → logits (B, M).
         head: the module whose input is the feature vector; None when there are no features.
         device: ``"auto"`` takes CUDA, then MPS, then the CPU.
+        precision: ``"float32"``, or the autocast type ``"bfloat16"`` / ``"float16"``.
+
+    Raises:
+        UserError: the device is not on this machine, or the precision is unknown.
     """
 
     def __init__(
-        self, spec: ModelSpec, network: nn.Module, *, head: nn.Module | None = None, device: str = "auto"
+        self,
+        spec: ModelSpec,
+        network: nn.Module,
+        *,
+        head: nn.Module | None = None,
+        device: str = "auto",
+        precision: str = "float32",
     ) -> None:
+        if precision not in PRECISIONS:
+            raise UserError(f"unknown precision {precision!r}", hint=f"one of {', '.join(PRECISIONS)}")
         self.spec = spec
         self.device = torch.device(pick_device(device))
+        self.precision = precision
+        self.device_name = self.device.type
+        if self.device.type == "cuda":
+            self.device_name = f"cuda ({torch.cuda.get_device_name(self.device)})"
         self.network = network.to(self.device).eval().requires_grad_(False)
         if any(parameter.dim() == 4 for parameter in network.parameters()):
             self.network = self.network.to(memory_format=torch.channels_last)
-        self._head = head
+        self.head = head
 
     def logits(self, images: Images) -> NDArray[np.float32]:
-        with torch.inference_mode():
+        with torch.inference_mode(), self._autocast():
             return _to_numpy(self.network(self._input(images)))
 
     def features(self, images: Images) -> NDArray[np.float32]:
-        if self._head is None:
+        if self.head is None:
             raise NotImplementedError(f"{self.spec.name} has no penultimate layer")
         seen: list[torch.Tensor] = []
-        hook = self._head.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+        hook = self.head.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), self._autocast():
                 self.network(self._input(images))
         finally:
             hook.remove()
         return _to_numpy(seen[0].flatten(1))
+
+    def _autocast(self) -> torch.autocast:
+        wanted = PRECISIONS[self.precision]
+        return torch.autocast(self.device.type, dtype=wanted, enabled=wanted is not torch.float32)
 
     def _input(self, images: Images) -> torch.Tensor:
         if not isinstance(images, torch.Tensor):
@@ -76,12 +99,22 @@ class TorchClassifier:
 
 
 def pick_device(device: str) -> str:
-    """Resolve ``"auto"``; other names pass through."""
-    if device != "auto":
-        return device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    """Resolve ``"auto"``.
+
+    Raises:
+        UserError: the device is unknown, or not on this machine.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        return next(name for name, here in present.items() if here)
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        kind = device
+    if not present.get(kind, False):
+        here = ", ".join(name for name, yes in present.items() if yes)
+        raise UserError(f"there is no device {device!r} on this machine", hint=f"here: {here}, or auto")
+    return device
 
 
 def _to_numpy(values: torch.Tensor) -> NDArray[np.float32]:

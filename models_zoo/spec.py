@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from shifts.digest import digest
@@ -16,7 +15,6 @@ Family = Literal[
     "standard", "more-data", "robustness-intervention", "adversarial", "low-accuracy", "zero-shot", "unknown"
 ]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box"]
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +56,8 @@ class ModelSpec:
         recipe: ``"module:attribute"`` of the training recipe of a scratch model.
         training_data: names of the sources (or distributions) it has seen, for contamination and baselines.
         suite: the suite that ``eval`` runs by default.
-        loader: ``"module:function"``; called as ``loader(spec, weights, label_space)``, gives a
-            ``models_zoo.classifier.Classifier``.
+        loader: ``"module:function"``; called as ``loader(spec, weights=…, label_space=…, device=…,
+            precision=…)``, gives a ``models_zoo.classifier.Classifier``; without weights, a random one.
         arguments: plain values the loader needs.
         version: raised when the same weights would give other logits.
     """
@@ -77,7 +75,7 @@ class ModelSpec:
     suite: str
     weights: RemoteFile | None = None
     recipe: str | None = None
-    arguments: Mapping[str, Any] = _EMPTY
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     parameters: int | None = None
     version: int = 1
 

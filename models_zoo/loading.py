@@ -1,0 +1,81 @@
+"""A model by its name, with its weights, ready to answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models_zoo.spec import MODELS
+from shifts.errors import LabelSpaceError
+from shifts.labels import ANY
+from shifts.registry import resolve
+
+if TYPE_CHECKING:
+    from models_zoo.classifier import Classifier
+    from models_zoo.spec import ModelSpec
+
+
+def load_model(
+    name: str,
+    weights: str | Path | None = None,
+    *,
+    label_space: str | None = None,
+    device: str = "auto",
+    precision: str = "float32",
+) -> Classifier:
+    """Build a registered model and read its weights, fetching or training them where they are not there.
+
+    Args:
+        name: as in ``robustbench-shift list models``.
+        weights: a file to use instead of the published or trained weights.
+        label_space: the classes a zero-shot model shall tell apart; other models have their own.
+        device: ``"auto"`` takes CUDA, then MPS, then the CPU.
+        precision: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+
+    Raises:
+        UnknownNameError: no such model; names the nearest.
+        WeightsError: weights missing, damaged, of another network, or wanting to run code.
+        LabelSpaceError: the model's classes are not those asked for.
+    """
+    spec = MODELS.get(name)
+    path = find_weights(spec) if weights is None else Path(weights)
+    return _load(spec, path, label_space, device=device, precision=precision)
+
+
+def build_model(name: str, *, label_space: str | None = None, device: str = "auto") -> Classifier:
+    """The architecture of a registered model with random weights: to look at it, or to train it."""
+    return _load(MODELS.get(name), None, label_space, device=device, precision="float32")
+
+
+def find_weights(spec: ModelSpec) -> Path | None:
+    """The weights of a model, trained or fetched now if they are not there; None where it has none.
+
+    Raises:
+        WeightsError: they cannot be fetched; says what to do.
+    """
+    if spec.recipe is not None:
+        from models_zoo.training import train
+
+        return train(spec)
+    if spec.weights is not None:
+        from models_zoo.weights import weights_file
+
+        return weights_file(spec)
+    return None
+
+
+def _load(
+    spec: ModelSpec, weights: Path | None, label_space: str | None, *, device: str, precision: str
+) -> Classifier:
+    if spec.label_space == ANY and label_space is None:
+        raise LabelSpaceError(
+            f"{spec.name!r} answers in any classes: say in which", hint="pass label_space, e.g. 'digits'"
+        )
+    if spec.label_space != ANY and label_space not in (None, spec.label_space):
+        raise LabelSpaceError(
+            f"{spec.name!r} answers in the classes of {spec.label_space!r}, not {label_space!r}"
+        )
+    loaded: Classifier = resolve(spec.loader)(
+        spec, weights=weights, label_space=label_space, device=device, precision=precision
+    )
+    return loaded
