@@ -1,0 +1,143 @@
+"""Which cells are missing, and which of them can share one read of the images. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmark.result import Result
+from benchmark.store import Store
+from models_zoo.spec import ModelSpec
+from shifts.digest import digest
+from shifts.errors import LabelSpaceError
+from shifts.labels import ANY
+from shifts.local import is_ready, recorded_content
+from shifts.spec import SHIFTS, SOURCES, ShiftSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contestant:
+    """A model with the weights it will be run with.
+
+    Attributes:
+        digest: over everything that can move a logit.
+        weights: the file, or None for a model without one.
+    """
+
+    spec: ModelSpec
+    digest: str
+    weights: Path | None
+    precision: str = "float32"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One model on one shift, and where its files go."""
+
+    contestant: Contestant
+    shift: ShiftSpec
+    shift_digest: str
+    content: str
+    partial: bool
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """Cells over the same split of the same source: its images are read once for all of them."""
+
+    source: str
+    split: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """``finished`` holds what is on disk already, by cell; ``passes`` what has to run."""
+
+    cells: tuple[Cell, ...]
+    finished: dict[Path, Result]
+    passes: tuple[Pass, ...]
+
+
+def contestant(spec: ModelSpec, *, weights: Path | None, precision: str = "float32") -> Contestant:
+    """Fix the weights of a model. The file must be there: train or fetch it first."""
+    from models_zoo.weights import weights_digest
+
+    identity = spec.digest(None if weights is None else weights_digest(weights))
+    if precision != "float32":
+        identity = digest({"model": identity, "precision": precision})
+    return Contestant(spec=spec, digest=identity, weights=weights, precision=precision)
+
+
+def with_references(shifts: Iterable[ShiftSpec], *, data_dir: Path | None = None) -> list[ShiftSpec]:
+    """The shifts, each after its reference where that is at hand: effective robustness needs it."""
+    wanted: dict[str, ShiftSpec] = {}
+    for shift in shifts:
+        if shift.reference is not None:
+            reference = SHIFTS.get(shift.reference)
+            if is_ready(SOURCES.get(reference.source), reference.split, data_dir=data_dir):
+                wanted.setdefault(reference.name, replace(reference, limit=shift.limit))
+        wanted.setdefault(shift.name, shift)
+    return list(wanted.values())
+
+
+def check_label_space(model: ModelSpec, shift: ShiftSpec) -> None:
+    """Refuse a model whose head does not know the shift's classes, before an image is read.
+
+    Raises:
+        LabelSpaceError: names both label spaces.
+    """
+    if model.label_space not in (ANY, shift.label_space):
+        raise LabelSpaceError(
+            f"{model.name!r} answers in the classes of {model.label_space!r}, "
+            f"{shift.name!r} asks for those of {shift.label_space!r}",
+            hint=f"the model's own suite is {model.suite!r}; list shifts shows the classes of each shift",
+        )
+
+
+def plan(
+    contestants: Sequence[Contestant],
+    shifts: Sequence[ShiftSpec],
+    *,
+    store: Store,
+    data_dir: Path | None = None,
+) -> Plan:
+    """Cells of every model on every shift, without those that are finished on disk.
+
+    Raises:
+        LabelSpaceError: a model does not fit a shift.
+        DataNotFoundError: a shift's images are not on this machine.
+    """
+    from shifts.local import read_record
+
+    cells: list[Cell] = []
+    for shift in shifts:
+        for one in contestants:
+            check_label_space(one.spec, shift)
+        source = SOURCES.get(shift.source)
+        content = recorded_content(source, shift.split, data_dir=data_dir)
+        record = None if source.bundled else read_record(source.name, data_dir=data_dir)
+        identity = shift.digest(content)
+        cells += [
+            Cell(
+                contestant=one,
+                shift=shift,
+                shift_digest=identity,
+                content=content,
+                partial=record is not None and record.partial,
+                folder=store.cell(one.spec.name, one.digest, shift=shift.name, shift_digest=identity),
+            )
+            for one in contestants
+        ]
+    finished = {cell.folder: found for cell in cells if (found := store.finished(cell.folder)) is not None}
+    missing: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        if cell.folder not in finished:
+            missing.setdefault((cell.shift.source, cell.shift.split), []).append(cell)
+    passes = tuple(
+        Pass(source=source_name, split=split, cells=tuple(of_pass))
+        for (source_name, split), of_pass in missing.items()
+    )
+    return Plan(cells=tuple(cells), finished=finished, passes=passes)

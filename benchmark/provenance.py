@@ -1,0 +1,68 @@
+"""What a number was measured with."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "robustbench-shift",
+    "torch",
+    "torchvision",
+    "timm",
+    "open_clip_torch",
+    "numpy",
+    "pillow",
+    "opencv-python-headless",
+    "scikit-learn",
+    "pyarrow",
+)
+
+
+def provenance(*, device: str, precision: str) -> dict[str, Any]:
+    """Everything about this environment that may move a number; the same for the same environment.
+
+    Args:
+        device: as torch names it, with the name of an accelerator.
+        precision: of the forward pass.
+    """
+    return {
+        "versions": {"python": platform.python_version(), **_versions()},
+        "git": _git(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "device": device,
+        "precision": precision,
+    }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def _git() -> dict[str, Any] | None:
+    """Revision and dirty flag when the package runs from its checkout, None when it is installed."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        revision = _run(root, "rev-parse", "HEAD")
+        return {"revision": revision, "dirty": bool(_run(root, "status", "--porcelain", "-uno"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _run(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, check=True, text=True, timeout=10).stdout.strip()

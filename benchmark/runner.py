@@ -1,0 +1,174 @@
+"""One pass: the images once, every perturbation once, every model; predictions streamed to disk."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmark.planning import Cell, Pass
+from benchmark.track import Track, contained, streams_of
+from models_zoo.loading import load_model
+from models_zoo.preprocessing import prepare
+from shifts.data import Examples, Shift, load_examples
+from shifts.labels import ANY
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from benchmark.result import Result
+    from models_zoo.classifier import Classifier
+
+    Positions = NDArray[np.int64]
+    Decoded = list["NDArray[np.uint8] | Exception"]
+
+Progress = Callable[[int, int], None]
+BATCH_SIZE = 256
+READ_AHEAD = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to run; nothing here moves a number beyond the last bits of a float.
+
+    Attributes:
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``.
+        batch_size: images in one forward pass.
+        workers: threads that decode ahead of the models.
+        keep_logits: store float16 logits beside the predictions.
+        data_dir: where local copies lie, if not in the cache.
+    """
+
+    device: str = "auto"
+    batch_size: int = BATCH_SIZE
+    workers: int = 1
+    keep_logits: bool = False
+    data_dir: Path | None = None
+
+
+def run_pass(work: Pass, *, options: Options, progress: Progress | None = None) -> Iterator[Result]:
+    """Run the cells of a pass and yield their results as they are written.
+
+    A failed cell becomes a result with status ``error``; the others go on.
+
+    Args:
+        progress: called with (rows done, rows in all), a row being one image for one model.
+
+    Raises:
+        UserError: the images cannot be opened at all.
+    """
+    started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
+    examples = load_examples(work.source, work.split, data_dir=options.data_dir)
+    tracks = _open_tracks(work.cells, examples, options=options)
+    try:
+        _evaluate(tracks, examples, options=options, progress=progress)
+    except BaseException:
+        # Ctrl-C and the like: what was measured since the last shard stays, too.
+        for track in tracks:
+            with contained([track]):
+                track.flush()
+        raise
+    timing = {"started": started, "pass_seconds": round(time.perf_counter() - clock, 3)}
+    for track in tracks:
+        yield track.close(timing)
+
+
+def _evaluate(
+    tracks: Sequence[Track], examples: Examples, *, options: Options, progress: Progress | None
+) -> None:
+    """The loop. A failure inside a block ends the cells the block works for, and no other."""
+    streams = streams_of(tracks)
+    total = sum(track.rows_left for track in tracks)
+    for positions, images in _decoded(tracks, examples, options=options):
+        for stream in streams:
+            rows = stream.claim(positions, images)
+            if not len(rows):
+                continue
+            with contained(stream.tracks):
+                seen = stream.shift.perturb([images[row] for row in rows], positions[rows])
+                for models in stream.geometries:
+                    with contained([track for model in models for track in model]):
+                        batch = prepare(seen, models[0][0].classifier.spec.preprocess)
+                        for tracks_of_model in models:
+                            _predict(tracks_of_model, batch, positions[rows], options=options)
+        if progress is not None:
+            progress(total - sum(track.rows_left for track in tracks), total)
+
+
+def _predict(tracks: Sequence[Track], batch: Any, positions: Positions, *, options: Options) -> None:
+    """One forward pass for all cells of a model that see this batch."""
+    live = [track for track in tracks if track.failure is None]
+    if not live:
+        return
+    with contained(live):
+        logits = live[0].classifier.logits(batch)
+        for track in live:
+            with contained([track]):
+                track.take(logits, positions, keep_logits=options.keep_logits)
+
+
+def _open_tracks(cells: Sequence[Cell], examples: Examples, *, options: Options) -> list[Track]:
+    """Open what the cells need; cells share models and shifts, and their failures."""
+    classifiers: dict[tuple[str, str], Classifier | Exception] = {}
+    shifts: dict[str, Shift | Exception] = {}
+    tracks = []
+    for cell in cells:
+        spec = cell.contestant.spec
+        space = cell.shift.label_space if spec.label_space == ANY else ""
+        key = (cell.contestant.digest, space)
+        if key not in classifiers:
+            classifiers[key] = _attempt(
+                load_model,
+                spec.name,
+                weights=cell.contestant.weights,
+                label_space=space or None,
+                device=options.device,
+                precision=cell.contestant.precision,
+            )
+        if cell.shift_digest not in shifts:
+            shifts[cell.shift_digest] = _attempt(Shift, cell.shift, examples, content=cell.content)
+        tracks.append(Track(cell, classifiers[key], shifts[cell.shift_digest]))
+    return tracks
+
+
+def _attempt(make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    try:
+        return make(*arguments, **options)
+    except Exception as error:  # noqa: BLE001 - becomes the result of the cells that need this, and only theirs
+        return error
+
+
+def _decoded(
+    tracks: Sequence[Track], examples: Examples, *, options: Options
+) -> Iterator[tuple[Positions, Decoded]]:
+    """The rows that any cell still needs, in order, decoded ahead of the models by threads."""
+    wanted = [track.positions_left for track in tracks if track.failure is None]
+    if not wanted:
+        return
+    union = np.unique(np.concatenate(wanted))
+    chunks = [union[start : start + options.batch_size] for start in range(0, len(union), options.batch_size)]
+
+    def read(positions: Positions) -> Decoded:
+        return [_attempt(examples.image, row) for row in positions.tolist()]
+
+    with ThreadPoolExecutor(max(options.workers, 1), thread_name_prefix="decode") as pool:
+        ahead: deque[tuple[Positions, Future[Decoded]]] = deque()
+        try:
+            for chunk in chunks:
+                ahead.append((chunk, pool.submit(read, chunk)))
+                if len(ahead) > READ_AHEAD * max(options.workers, 1):
+                    positions, future = ahead.popleft()
+                    yield positions, future.result()
+            while ahead:
+                positions, future = ahead.popleft()
+                yield positions, future.result()
+        finally:
+            for _, future in ahead:
+                future.cancel()

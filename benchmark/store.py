@@ -1,0 +1,185 @@
+"""Where runs lie on disk: finished cells, shards of unfinished ones, all written atomically.
+
+``<root>/<model>@<digest8>/<shift>@<digest8>/{predictions.parquet, result.json}``; while a cell is running,
+its rows lie in ``shards/`` beside them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmark.predictions import Columns, Header, read_header, to_table, write_parquet
+from benchmark.result import Result
+from shifts.digest import SHORT
+from shifts.errors import CorruptDataError, ResultsError, UserError
+from shifts.local import write_atomic
+
+RESULT = "result.json"
+PREDICTIONS = "predictions.parquet"
+SHARDS = "shards"
+ROWS_PER_SHARD = 1024
+RESULTS_VARIABLE = "ROBUSTBENCH_SHIFT_RESULTS"
+
+
+def results_home(folder: Path | None = None) -> Path:
+    """``--results``, or ``$ROBUSTBENCH_SHIFT_RESULTS``, or ``./results``."""
+    return folder or Path(os.environ.get(RESULTS_VARIABLE, "results")).expanduser()
+
+
+class Store:
+    """A results folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def cell(self, model: str, model_digest: str, *, shift: str, shift_digest: str) -> Path:
+        """The folder of one model on one shift."""
+        return self.root / f"{_safe(model)}@{model_digest[:SHORT]}" / f"{_safe(shift)}@{shift_digest[:SHORT]}"
+
+    def check_writable(self) -> None:
+        """Fail before anything is computed when nothing could be kept.
+
+        Raises:
+            ResultsError: the folder cannot be made or written to.
+        """
+        probe = self.root / f".probe-{os.getpid()}"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise ResultsError(
+                f"cannot write results to {self.root}: {error.strerror}",
+                hint=f"choose another folder: --results DIR, or set {RESULTS_VARIABLE}",
+            ) from error
+
+    def read(self, folder: Path) -> Result | None:
+        """The result in a cell's folder, or None where it is not finished."""
+        path = folder / RESULT
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ResultsError(f"cannot read {path}: {error.strerror}") from error
+        return Result.from_json(text, where=path)
+
+    def finished(self, folder: Path) -> Result | None:
+        """The result of a cell that needs no more work: measured well, with its predictions beside it."""
+        result = self.read(folder)
+        if result is None or result.status != "ok" or not (folder / PREDICTIONS).is_file():
+            return None
+        return result
+
+    def results(self) -> Iterator[tuple[Path, Result]]:
+        """Every result below the root with its folder, in the order of the folders' names."""
+        for path in sorted(self.root.glob(f"*@*/*@*/{RESULT}")):
+            yield path.parent, Result.from_json(path.read_text(encoding="utf-8"), where=path)
+
+
+class CellWriter:
+    """Appends the rows of one cell, shard by shard; survives being killed between any two steps.
+
+    Args:
+        folder: the cell's folder.
+        header: goes into every file; shards under another header (other versions, device, precision) are
+            not continued but dropped.
+        total: rows of the finished cell.
+    """
+
+    def __init__(self, folder: Path, header: Header, *, total: int) -> None:
+        self.folder = folder
+        self.header = header
+        self.total = total
+        self.shards = folder / SHARDS
+        self._waiting: list[Columns] = []
+        self._rows_waiting = 0
+        self.done = self._resume()
+
+    def _resume(self) -> int:
+        """Rows that valid shards hold, counted up to the first gap; what lies beyond it is dropped."""
+        rows = 0
+        broken = False
+        for path in sorted(self.shards.glob("*.parquet")):
+            length = 0 if broken else self._usable(path, start=rows)
+            if length == 0:
+                broken = True
+                path.unlink()
+            rows += length
+        return rows
+
+    def _usable(self, path: Path, *, start: int) -> int:
+        import pyarrow.parquet as pq
+
+        try:
+            if path.stem != f"{start:012d}" or read_header(path).encoded() != self.header.encoded():
+                return 0
+            return int(pq.read_metadata(path).num_rows)
+        except (CorruptDataError, UserError):
+            return 0
+
+    def append(self, columns: Columns) -> None:
+        """Add rows in the order of the shift; a full shard is written at once."""
+        self._waiting.append(columns)
+        self._rows_waiting += len(columns["label"])
+        if self._rows_waiting >= ROWS_PER_SHARD:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is waiting as a shard."""
+        if not self._rows_waiting:
+            return
+        import pyarrow as pa
+
+        table = pa.concat_tables([to_table(columns, self.header) for columns in self._waiting])
+        self.shards.mkdir(parents=True, exist_ok=True)
+        target = self.shards / f"{self.done:012d}.parquet"
+        temporary = target.with_suffix(".tmp")
+        try:
+            write_parquet(temporary, [table])
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        self.done += self._rows_waiting
+        self._waiting, self._rows_waiting = [], 0
+
+    def finish(self) -> Path:
+        """Join the shards, and the rows that wait for one, into ``predictions.parquet``."""
+        rows = self.done + self._rows_waiting
+        if rows != self.total:
+            raise AssertionError(f"{rows} of {self.total} rows were written to {self.folder}")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        target = self.folder / PREDICTIONS
+        temporary = self.folder / f".{PREDICTIONS}.{os.getpid()}.tmp"
+        try:
+            write_parquet(temporary, self._tables())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return target
+
+    def _tables(self) -> Iterator[object]:
+        import pyarrow.parquet as pq
+
+        for path in sorted(self.shards.glob("*.parquet")):
+            yield pq.read_table(path)
+        for columns in self._waiting:
+            yield to_table(columns, self.header)
+
+    def close(self, result: Result) -> None:
+        """Write the result, which makes the cell count as finished; then the shards may go."""
+        write_result(self.folder, result)
+        shutil.rmtree(self.shards, ignore_errors=True)
+
+
+def write_result(folder: Path, result: Result) -> None:
+    """Put a result into its cell's folder."""
+    write_atomic(folder / RESULT, result.to_json())
+
+
+def _safe(name: str) -> str:
+    """A name as a folder's name on any platform; the digest beside it keeps different names apart."""
+    return "".join(letter if letter.isalnum() or letter in "-._" else "--" for letter in name)

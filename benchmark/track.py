@@ -1,0 +1,260 @@
+"""A cell while it runs: which rows it still needs, its writer, its failure."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmark.metrics import evaluate
+from benchmark.planning import Cell
+from benchmark.predictions import Header, read_predictions, score
+from benchmark.provenance import provenance
+from benchmark.result import Result
+from benchmark.store import CellWriter
+from shifts.data import Shift
+from shifts.digest import digest
+from shifts.errors import UserError
+from shifts.spec import SHIFTS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from models_zoo.classifier import Classifier
+
+    Positions = NDArray[np.int64]
+
+
+class Track:
+    """One cell in progress.
+
+    Args:
+        classifier, shift: what was opened for the cell, or the error that opening gave.
+
+    Attributes:
+        failure: set when the cell cannot be finished; it then takes no more rows.
+    """
+
+    classifier: Classifier
+    shift: Shift
+    writer: CellWriter
+
+    def __init__(self, cell: Cell, classifier: Classifier | Exception, shift: Shift | Exception) -> None:
+        self.cell = cell
+        self.failure: Exception | None = None
+        self._next = 0
+        if isinstance(classifier, Exception) or isinstance(shift, Exception):
+            self.failure = classifier if isinstance(classifier, Exception) else shift  # type: ignore[assignment]
+            return
+        self.classifier, self.shift = classifier, shift
+        with contained([self]):
+            self.writer = CellWriter(cell.folder, self._header(), total=len(shift))
+            self._next = self.writer.done
+
+    def _header(self) -> Header:
+        one = self.cell.contestant
+        return Header(
+            model=one.spec.name,
+            model_digest=one.digest,
+            shift=self.shift.spec.name,
+            shift_digest=self.cell.shift_digest,
+            num_classes=self.shift.num_classes,
+            group_columns={name: column.names for name, column in self.shift.group_columns.items()},
+            provenance=provenance(device=self.classifier.device_name, precision=one.precision),
+        )
+
+    @property
+    def positions_left(self) -> Positions:
+        """Rows of the source that the cell still needs."""
+        return self.shift.position[self._next :]
+
+    @property
+    def rows_left(self) -> int:
+        return 0 if self.failure is not None else len(self.shift) - self._next
+
+    def pending(self, positions: Positions) -> Positions:
+        """Of a batch of the source's rows, the places of those that come next in this cell."""
+        if self.failure is not None:
+            return np.empty(0, dtype=np.int64)
+        last = np.searchsorted(self.shift.position, positions[-1], side="right")
+        return np.searchsorted(positions, self.shift.position[self._next : last])
+
+    def take(self, logits: NDArray[np.float32], positions: Positions, *, keep_logits: bool) -> None:
+        """Score the rows of this cell among the logits of a batch and hand them to the writer.
+
+        Args:
+            logits: float32 (B, M) for the rows ``positions`` (B,) of the source.
+        """
+        place = self.pending(positions)
+        index = np.arange(self._next, self._next + len(place))
+        answers = logits[place]
+        if self.shift.spec.class_indices is not None and answers.shape[1] != self.shift.num_classes:
+            answers = answers[:, list(self.shift.spec.class_indices)]
+        columns = score(
+            answers,
+            self.shift.labels[index],
+            ids=[self.shift.example_ids[row] for row in index.tolist()],
+            groups=self.shift.groups[index],
+            group_names=list(self.shift.group_columns),
+            keep_logits=keep_logits,
+        )
+        self.writer.append(columns)
+        self._next += len(place)
+
+    def flush(self) -> None:
+        """Write the rows that wait for a full shard."""
+        if hasattr(self, "writer"):
+            self.writer.flush()
+
+    def close(self, timing: Mapping[str, Any]) -> Result:
+        """Finish the files and give the result, which says ``error`` when the cell failed."""
+        if self.failure is None:
+            with contained([self]):
+                result = self._measured(timing)
+                self.writer.close(result)
+                return result
+        with contained([self]):
+            self.flush()
+        result = self._result(status="error", error=describe(self.failure), provenance=dict(timing))
+        try:
+            from benchmark.store import write_result
+
+            write_result(self.cell.folder, result)
+        except (OSError, UserError):
+            pass  # the disk that made the cell fail may refuse this, too; the caller still gets the result
+        return result
+
+    def _measured(self, timing: Mapping[str, Any]) -> Result:
+        predictions = read_predictions(self.writer.finish())
+        measured = evaluate(predictions.columns(), min_group_size=self.shift.spec.min_group_size)
+        return self._result(
+            status="ok",
+            n=len(predictions),
+            metrics=measured.metrics,
+            worst_group=measured.worst_group.label if measured.worst_group else None,
+            groups=tuple(group.to_json() for group in measured.groups),
+            warnings=(*self._warnings(), *measured.notes),
+            provenance={
+                **predictions.header.provenance,
+                "seed": self.shift.spec.seed,
+                "limit": self.shift.spec.limit,
+                "content": self.cell.content,
+                **timing,
+            },
+        )
+
+    def _warnings(self) -> Iterator[str]:
+        if self.shift.spec.limit is not None:
+            yield f"limited: {len(self.shift)} examples, a fixed pseudo-random choice"
+        if self.cell.partial:
+            yield "partial: the local copy of the images has fewer examples than published"
+        if self._contaminated():
+            yield "contaminated: the model was trained on this distribution"
+
+    def _contaminated(self) -> bool:
+        """Whether the model has seen the shift, or its source where that is not the reference's as well."""
+        spec, seen = self.shift.spec, self.cell.contestant.spec.training_data
+        if spec.reference is None:
+            return False
+        own_source = SHIFTS.get(spec.reference).source != spec.source
+        return spec.name in seen or (own_source and spec.source in seen)
+
+    def _result(self, **fields: Any) -> Result:
+        shift, model = self.cell.shift, self.cell.contestant.spec
+        return Result(
+            model=model.name,
+            model_digest=self.cell.contestant.digest,
+            shift=shift.name,
+            shift_digest=self.cell.shift_digest,
+            kind=shift.kind,
+            support=shift.support,
+            reference=shift.reference,
+            family=model.family,
+            training_data=model.training_data,
+            severity=shift.severity,
+            **fields,
+        )
+
+
+@dataclass(slots=True)
+class Stream:
+    """Cells that see the same pixels: one perturbation of the source's images.
+
+    Attributes:
+        geometries: the cells by the size their models want, and among those by model.
+    """
+
+    shift: Shift
+    tracks: list[Track] = field(default_factory=list)
+    geometries: list[list[list[Track]]] = field(default_factory=list)
+
+    def claim(self, positions: Positions, images: Sequence[object]) -> Positions:
+        """Places in the batch that some cell needs; a cell that needs an unreadable image fails here."""
+        broken = [place for place, image in enumerate(images) if isinstance(image, Exception)]
+        for track in self.tracks if broken else ():
+            hit = np.intersect1d(track.pending(positions), broken)
+            if len(hit):
+                error = images[hit[0]]
+                assert isinstance(error, Exception), "only places of errors are listed"
+                track.failure = error
+        return np.unique(np.concatenate([track.pending(positions) for track in self.tracks]))
+
+
+def streams_of(tracks: Sequence[Track]) -> list[Stream]:
+    """Group cells by what they can share: pixels, then geometry, then the forward pass."""
+    streams: dict[str, Stream] = {}
+    for track in tracks:
+        if track.failure is None:
+            streams.setdefault(_pixels(track.shift), Stream(track.shift)).tracks.append(track)
+    for stream in streams.values():
+        geometries: dict[object, dict[int, list[Track]]] = {}
+        for track in stream.tracks:
+            models = geometries.setdefault(track.classifier.spec.preprocess.geometry, {})
+            models.setdefault(id(track.classifier), []).append(track)
+        stream.geometries = [list(models.values()) for models in geometries.values()]
+    return list(streams.values())
+
+
+def _pixels(shift: Shift) -> str:
+    """Equal for shifts whose images of the same row are equal."""
+    spec = shift.spec
+    by_label = any(perturbation.uses_labels for perturbation in spec.perturbations)
+    return digest(
+        {
+            "perturbations": [
+                {"function": one.function, "parameters": one.parameters} for one in spec.perturbations
+            ],
+            "seed": spec.seed if spec.perturbations else None,
+            "classes": spec.class_indices if by_label else None,
+            "num_classes": shift.num_classes if spec.perturbations else None,
+        }
+    )
+
+
+@contextmanager
+def contained(tracks: Sequence[Track]) -> Iterator[None]:
+    """A failure in the block is the failure of these cells and of no other."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - recorded as the result of the cells it belongs to
+        for track in tracks:
+            track.failure = track.failure or error
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """An error as plain data; where it arose is kept only for errors that are not the user's."""
+    if isinstance(error, UserError):
+        return {"type": type(error).__name__, "message": error.message, "hint": error.hint, "user": True}
+    where = traceback.extract_tb(error.__traceback__)
+    frame = f"{where[-1].name} (line {where[-1].lineno})" if where else None
+    return {
+        "type": type(error).__name__,
+        "message": str(error) or type(error).__name__,
+        "hint": None,
+        "user": False,
+        "where": frame,
+    }
