@@ -1,0 +1,161 @@
+"""``eval``: evaluate models on shifts and print the table."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from benchmark.planning import Contestant, Plan
+    from benchmark.result import Result
+    from benchmark.runner import Options
+    from models_zoo.spec import ModelSpec
+    from shifts.spec import ShiftSpec
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("eval")(evaluate)
+
+
+def evaluate(
+    model: Annotated[list[str], typer.Option("--model", "-m", help="Name or pattern; may be repeated.")],
+    shift: Annotated[
+        list[str] | None, typer.Option("--shift", "-s", help="Name or pattern; may be repeated.")
+    ] = None,
+    suite: Annotated[
+        str | None, typer.Option(help="A named set of shifts; default: the model's own.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="A checkpoint file for the (one) model.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where local copies of data sets lie.")] = None,
+    results: Annotated[Path | None, typer.Option(help="Where results go; default ./results.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in one forward pass.")] = 256,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that decode images.")] = 1,
+    limit: Annotated[
+        int | None, typer.Option(help="Only this many examples of each shift, a fixed random choice.")
+    ] = None,
+    keep_logits: Annotated[bool, typer.Option(help="Store float16 logits beside the predictions.")] = False,
+    baseline: Annotated[str | None, typer.Option(help="Measure effective robustness against this.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Evaluate models on shifts: accuracy, worst group and effective robustness, each with its interval."""
+    from benchmark.cli.table import print_rows
+    from benchmark.cli.terminal import complain, print_json
+    from benchmark.planning import plan, with_references
+    from benchmark.report import build_rows, document
+    from benchmark.store import Store, results_home
+    from models_zoo.spec import MODELS
+
+    specs = MODELS.select(model)
+    if weights is not None and len(specs) != 1:
+        raise typer.BadParameter("--weights goes with exactly one model")
+    asked, missing = choose_shifts(specs, patterns=shift, suite=suite, limit=limit, data_dir=data_dir)
+    store = Store(results_home(results))
+    store.check_writable()
+    contestants = [_contestant(spec, weights=weights, precision=precision) for spec in specs]
+    work = plan(contestants, with_references(asked, data_dir=data_dir), store=store, data_dir=data_dir)
+    measured = dict(work.finished)
+    if work.passes:
+        from benchmark.runner import Options
+
+        options = Options(
+            device=device, batch_size=batch_size, workers=workers, keep_logits=keep_logits, data_dir=data_dir
+        )
+        measured |= _run(work, options)
+    rows = build_rows([(cell.folder, measured[cell.folder]) for cell in work.cells], baseline=baseline)
+    if as_json:
+        print_json(document(rows))
+    else:
+        print_rows(rows)
+    failures = [row.result for row in rows if row.result.status == "error"]
+    for result in failures:
+        cause = result.error or {}
+        complain(f"{result.model} on {result.shift}: {cause.get('message')}", hint=cause.get("hint"))
+    for spec, hint in missing:
+        complain(f"not evaluated: {spec.name!r} is not on this machine", hint=hint)
+    if failures:
+        raise typer.Exit(2 if all((result.error or {}).get("user") for result in failures) else 1)
+    if missing and suite is not None:
+        raise typer.Exit(2)
+
+
+def choose_shifts(
+    specs: list[ModelSpec],
+    *,
+    patterns: list[str] | None,
+    suite: str | None,
+    limit: int | None,
+    data_dir: Path | None,
+) -> tuple[list[ShiftSpec], list[tuple[ShiftSpec, str]]]:
+    """The shifts to run, and those of a suite whose images are not here, with how to get them.
+
+    A shift asked for by name must be there; of a suite, what is there is evaluated and the rest is named.
+
+    Raises:
+        UserError: no shift is at hand, or the choice contradicts itself.
+    """
+    from benchmark.suites import SUITES
+    from shifts.errors import DataNotFoundError
+    from shifts.local import how_to_get, is_ready
+    from shifts.spec import SHIFTS, SOURCES
+
+    if patterns and suite:
+        raise typer.BadParameter("give --suite or --shift, not both")
+    if patterns:
+        return [spec.limited(limit) for spec in SHIFTS.select(patterns)], []
+    suites = [suite] if suite else list(dict.fromkeys(spec.suite for spec in specs))
+    wanted = {spec.name: spec.limited(limit) for name in suites for spec in SUITES.get(name).shifts()}
+    here, missing = [], []
+    for spec in wanted.values():
+        source = SOURCES.get(spec.source)
+        if is_ready(source, spec.split, data_dir=data_dir):
+            here.append(spec)
+        else:
+            missing.append((spec, how_to_get(source)))
+    if not here:
+        raise DataNotFoundError(
+            f"no shift of the suite {', '.join(map(repr, suites))} is on this machine",
+            hint="; or ".join(dict.fromkeys(hint for _, hint in missing)),
+        )
+    return here, missing
+
+
+def _contestant(spec: ModelSpec, *, weights: Path | None, precision: str) -> Contestant:
+    """A model whose weights are at hand: given, trained now, or fetched now."""
+    from benchmark.cli.train import train_with_progress
+    from benchmark.planning import contestant
+
+    if weights is None and spec.recipe is not None:
+        weights = train_with_progress(spec)
+    elif weights is not None or spec.weights is not None:
+        from models_zoo.weights import weights_file
+
+        weights = weights_file(spec, weights)
+    return contestant(spec, weights=weights, precision=precision)
+
+
+def _show(display: Progress, task: TaskID, done: int, total: int) -> None:
+    display.update(task, completed=done, total=total)
+
+
+def _run(work: Plan, options: Options) -> dict[Path, Result]:
+    """Run the passes under one progress display."""
+    from benchmark.cli.terminal import progress
+    from benchmark.runner import run_pass
+
+    measured = {}
+    with progress() as display:
+        for one in work.passes:
+            task = display.add_task(f"{one.source}: {len(one.cells)} evaluations", total=None)
+            results = run_pass(one, options=options, progress=partial(_show, display, task))
+            folders = {(cell.contestant.digest, cell.shift_digest): cell.folder for cell in one.cells}
+            for result in results:
+                measured[folders[result.model_digest, result.shift_digest]] = result
+    return measured

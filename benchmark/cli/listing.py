@@ -1,0 +1,152 @@
+"""``list``: what is registered, and what of it is ready on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+WHAT = ("models", "shifts", "suites", "sources")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("list")(list_registered)
+
+
+def list_registered(
+    what: Annotated[str, typer.Argument(help=f"One of {', '.join(WHAT)}.")],
+    pattern: Annotated[str | None, typer.Argument(help="A name, or a pattern such as 'digits/*'.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """List models, shifts, suites or sources, with what is ready on this machine."""
+    from benchmark.cli.terminal import print_json
+
+    if what not in WHAT:
+        raise typer.BadParameter(f"{what!r} is not one of {', '.join(WHAT)}")
+    rows = _ROWS[what](pattern)
+    if not rows and pattern is not None:
+        from shifts.errors import UnknownNameError
+
+        raise UnknownNameError(f"no {what} match {pattern!r}", hint=f"robustbench-shift list {what}")
+    if as_json:
+        print_json({"schema_version": 1, what: rows})
+        return
+    _print_table(what, rows)
+
+
+def _models(pattern: str | None) -> list[dict[str, Any]]:
+    from models_zoo.spec import MODELS
+
+    return [
+        {
+            "name": spec.name,
+            "title": spec.title,
+            "family": spec.family,
+            "classes": spec.label_space,
+            "weights": weights_state(spec),
+            "suite": spec.suite,
+        }
+        for name in MODELS.names(pattern)
+        for spec in [MODELS.get(name)]
+    ]
+
+
+def weights_state(spec: Any) -> str:
+    """``ready``, or what it takes: ``train`` (seconds to minutes here) or ``fetch``."""
+    if spec.recipe is not None:
+        from models_zoo.recipe import trained_file
+
+        return "ready" if trained_file(spec).is_file() else "train"
+    if spec.weights is None:
+        return "ready"
+    from models_zoo.weights import weights_folder
+
+    return "ready" if (weights_folder(spec) / spec.weights.filename).is_file() else "fetch"
+
+
+def _shifts(pattern: str | None) -> list[dict[str, Any]]:
+    from shifts.local import is_ready
+    from shifts.spec import SHIFTS, SOURCES
+
+    return [
+        {
+            "name": spec.name,
+            "title": spec.title,
+            "kind": spec.kind,
+            "support": spec.support,
+            "reference": spec.reference,
+            "source": spec.source,
+            "classes": spec.label_space,
+            "ready": is_ready(SOURCES.get(spec.source), spec.split),
+        }
+        for name in SHIFTS.names(pattern)
+        for spec in [SHIFTS.get(name)]
+    ]
+
+
+def _suites(pattern: str | None) -> list[dict[str, Any]]:
+    from benchmark.suites import SUITES
+    from shifts.local import is_ready
+    from shifts.spec import SOURCES
+
+    rows = []
+    for name in SUITES.names(pattern):
+        suite = SUITES.get(name)
+        shifts = suite.shifts()
+        ready = sum(is_ready(SOURCES.get(shift.source), shift.split) for shift in shifts)
+        rows.append({"name": name, "title": suite.title, "shifts": len(shifts), "ready": ready})
+    return rows
+
+
+def _sources(pattern: str | None) -> list[dict[str, Any]]:
+    from shifts.local import is_ready
+    from shifts.spec import SOURCES
+
+    return [
+        {
+            "name": source.name,
+            "title": source.title,
+            "examples": {split: source.size(split) for split in source.counts},
+            "classes": source.label_space,
+            "licence": source.licence,
+            "ready": [split for split in source.counts if is_ready(source, split)],
+        }
+        for name in SOURCES.names(pattern)
+        for source in [SOURCES.get(name)]
+    ]
+
+
+_ROWS: dict[str, Callable[[str | None], list[dict[str, Any]]]] = {
+    "models": _models,
+    "shifts": _shifts,
+    "suites": _suites,
+    "sources": _sources,
+}
+
+
+def _print_table(what: str, rows: list[dict[str, Any]]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from benchmark.cli.terminal import out
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in rows[0] if rows else ():
+        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=name == "name")
+    for row in rows:
+        table.add_row(*(escape(_cell(value)) for value in row.values()))
+    console = out()
+    console.print(table)
+    console.print(f"[dim]{len(rows)} {what}; robustbench-shift show NAME tells all about one[/]")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {number:,}" for name, number in value.items())
+    if isinstance(value, list):
+        return ", ".join(value) or "no"
+    return "–" if value is None else str(value)

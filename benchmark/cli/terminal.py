@@ -1,0 +1,72 @@
+"""What all commands print with: tables on stdout, progress and complaints on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from benchmark.estimate import Estimate
+
+PIPE_WIDTH = 200  # a file or a pipe has no width of its own; a table must not be cut to 80 columns there
+
+
+def out() -> Console:
+    """Where results go."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+def err() -> Console:
+    """Where everything goes that is no result."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else PIPE_WIDTH)
+
+
+def complain(message: str, *, hint: str | None = None) -> None:
+    """One message on stderr: what is wrong, and the way out."""
+    from rich.markup import escape
+
+    console = err()
+    console.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+    if hint:
+        console.print(f"  [cyan]→[/] {escape(hint)}", soft_wrap=True)
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout and nothing else."""
+    sys.stdout.write(json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A progress display on stderr with time left; silent where stderr is no terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeLeft(),
+    )
+    console = err()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as display:
+        yield display
+
+
+def percent(estimate: Estimate | None) -> str:
+    """``95.1 [93.1, 96.6]`` in percent; a dash where there is none."""
+    if estimate is None:
+        return "–"
+    return f"{100 * estimate.value:.1f} [dim]\\[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}][/]"

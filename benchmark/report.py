@@ -1,0 +1,161 @@
+"""From stored results to the rows of a table, with effective robustness beside each shift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.baselines import Baseline, baselines_for, load_baseline
+from benchmark.estimate import Estimate
+from benchmark.result import Result
+from benchmark.robustness import BaselineFit, EffectiveRobustness, Scale, effective_robustness
+from benchmark.store import PREDICTIONS
+from shifts.errors import FitError
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One model on one shift.
+
+    Attributes:
+        reference_accuracy: of the same model on the shift's reference, if measured.
+        effective: effective robustness, or None with the reason in ``reason``.
+        flags: of the fit and of the comparison.
+    """
+
+    result: Result
+    predictions: Path | None
+    reference_accuracy: Estimate | None = None
+    effective: EffectiveRobustness | None = None
+    reason: str | None = None
+    flags: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        result = self.result
+        effective = None
+        if self.effective is not None:
+            effective = {**self.effective.to_json(), "flags": list(self.flags)}
+        return {
+            "model": result.model,
+            "shift": result.shift,
+            "reference": result.reference,
+            "kind": result.kind,
+            "support": result.support,
+            "status": result.status,
+            "n": result.n,
+            "metrics": {
+                name: None if estimate is None else estimate.to_json()
+                for name, estimate in result.metrics.items()
+            },
+            "reference_accuracy": self.reference_accuracy and self.reference_accuracy.to_json(),
+            "effective_robustness": effective,
+            "effective_robustness_reason": self.reason,
+            "warnings": list(result.warnings),
+            "error": result.error,
+            "model_digest": result.model_digest,
+            "shift_digest": result.shift_digest,
+            "predictions": None if self.predictions is None else str(self.predictions),
+        }
+
+
+def document(rows: Iterable[Row]) -> dict[str, Any]:
+    """What ``--json`` prints."""
+    return {"schema_version": SCHEMA_VERSION, "results": [row.to_json() for row in rows]}
+
+
+def build_rows(
+    results: Sequence[tuple[Path, Result]], *, baseline: str | None = None, scale: Scale = "probit"
+) -> list[Row]:
+    """Rows in the order of the results.
+
+    Args:
+        results: (folder, result) pairs; references are looked up among them.
+        baseline: name of the baseline to measure against; default: the first one that has the pair.
+    """
+    references = {
+        (result.model_digest, result.shift, result.provenance.get("limit")): result
+        for _, result in results
+        if result.status == "ok"
+    }
+    fits: dict[tuple[str, str], BaselineFit | str] = {}
+    rows = []
+    for folder, result in results:
+        stored = folder / PREDICTIONS
+        predictions = stored if result.status == "ok" else None
+        key = (result.model_digest, result.reference or "", result.provenance.get("limit"))
+        reference = references.get(key)
+        known = reference.accuracy if reference is not None else None
+        rows.append(_row(result, predictions, known, fits=fits, baseline=baseline, scale=scale))
+    return rows
+
+
+def _row(
+    result: Result,
+    predictions: Path | None,
+    reference_accuracy: Estimate | None,
+    *,
+    fits: dict[tuple[str, str], BaselineFit | str],
+    baseline: str | None,
+    scale: Scale,
+) -> Row:
+    def without(reason: str | None) -> Row:
+        return Row(
+            result=result, predictions=predictions, reference_accuracy=reference_accuracy, reason=reason
+        )
+
+    if result.reference is None or result.status != "ok" or result.accuracy is None:
+        return without(None)
+    if reference_accuracy is None:
+        return without(f"the reference {result.reference!r} is not measured")
+    pair = (result.reference, result.shift)
+    if pair not in fits:
+        fits[pair] = _fit(*pair, baseline=baseline, scale=scale)
+    fit = fits[pair]
+    if isinstance(fit, str):
+        return without(fit)
+    effective = effective_robustness(fit, reference_accuracy, result.accuracy, model=result.model)
+    flags = list(effective.flags)
+    if result.family == "standard" and result.reference not in result.training_data:
+        # The line is one of models trained on the reference; one trained elsewhere need not lie on it.
+        flags.append("trained elsewhere")
+    return Row(
+        result=result,
+        predictions=predictions,
+        reference_accuracy=reference_accuracy,
+        effective=effective,
+        flags=tuple(flags),
+    )
+
+
+def _fit(reference: str, shift: str, *, baseline: str | None, scale: Scale) -> BaselineFit | str:
+    """The line of a pair, or why there is none."""
+    names = [baseline] if baseline is not None else baselines_for(reference, shift)
+    if not names:
+        return f"no shipped baseline has {reference!r} and {shift!r}"
+    chosen: Baseline = load_baseline(names[0])
+    try:
+        return chosen.fit(reference, shift, scale=scale)
+    except FitError as error:
+        return error.message
+
+
+def latest(results: Iterable[tuple[Path, Result]]) -> list[tuple[Path, Result]]:
+    """One result for each model digest and shift: a full one before a limited one, then the newest.
+
+    A results folder may hold a shift under several digests: of other data, or of a limited run.
+    """
+    best: dict[tuple[str, str], tuple[Path, Result]] = {}
+    for folder, result in results:
+        key = (result.model_digest, result.shift)
+        if key not in best or _rank(result) > _rank(best[key][1]):
+            best[key] = (folder, result)
+    return sorted(best.values(), key=lambda pair: (pair[1].model, pair[1].model_digest, pair[1].shift))
+
+
+def _rank(result: Result) -> tuple[bool, bool, str]:
+    limited = result.provenance.get("limit") is not None
+    return result.status == "ok", not limited, str(result.provenance.get("started", ""))
