@@ -9,8 +9,10 @@ from typing import Any
 
 from benchmark.baselines import Baseline, baselines_for, load_baseline
 from benchmark.estimate import Estimate
+from benchmark.lines import BaselineFit
 from benchmark.result import Result
-from benchmark.robustness import BaselineFit, EffectiveRobustness, Scale, effective_robustness
+from benchmark.robustness import EffectiveRobustness, effective_robustness
+from benchmark.scales import Scale
 from benchmark.store import PREDICTIONS
 from shifts.errors import FitError
 
@@ -47,6 +49,7 @@ class Row:
             "support": result.support,
             "status": result.status,
             "n": result.n,
+            "worst_group": result.worst_group,
             "metrics": {
                 name: None if estimate is None else estimate.to_json()
                 for name, estimate in result.metrics.items()
@@ -135,7 +138,7 @@ def _fit(reference: str, shift: str, *, baseline: str | None, scale: Scale) -> B
     """The line of a pair, or why there is none."""
     names = [baseline] if baseline is not None else baselines_for(reference, shift)
     if not names:
-        return f"no shipped baseline has {reference!r} and {shift!r}"
+        return f"no shipped baseline has the shift together with {reference!r}"
     chosen: Baseline = load_baseline(names[0])
     try:
         return chosen.fit(reference, shift, scale=scale)

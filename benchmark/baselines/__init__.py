@@ -22,7 +22,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from benchmark.robustness import MIN_MODELS, BaselineFit, BaselinePoint, Method, Scale, fit_baseline
+from benchmark.lines import MIN_MODELS, BaselineFit, BaselinePoint, Method, fit_baseline
+from benchmark.scales import Scale
 from shifts.errors import CorruptDataError, FitError, UnknownNameError, UserError
 
 SCHEMA_VERSION = 1

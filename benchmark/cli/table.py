@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from benchmark.cli.terminal import out, percent
 
 if TYPE_CHECKING:
     from benchmark.report import Row
+    from benchmark.result import Result
 
 
 def print_rows(rows: Sequence[Row]) -> None:
@@ -56,13 +57,37 @@ def _print_model(rows: Sequence[Row]) -> None:
             "–" if row.reference_accuracy is None else f"{100 * row.reference_accuracy.value:.1f}",
             _effective(row),
             ", ".join(_SHORT.get(flag, flag) for flag in row.flags),
-            percent(result.metrics.get("worst_group_accuracy")),
+            _worst_group(result),
         )
     out().print(table)
     for warning in dict.fromkeys(warning for row in rows for warning in row.result.warnings):
         out().print(f"[yellow]note[/] {escape(warning)}")
     for reason in dict.fromkeys(row.reason for row in rows if row.reason):
-        out().print(f"[yellow]note[/] no effective robustness where {escape(reason)}")
+        shifts = [row.result.shift for row in rows if row.reason == reason]
+        names = ", ".join(collapsed(shifts))
+        out().print(f"[yellow]note[/] no effective robustness on {escape(names)}: {escape(reason)}")
+
+
+def collapsed(names: Iterable[str]) -> list[str]:
+    """Names with the severities of one corruption written as a star, in their first order.
+
+    >>> collapsed(["digits/pad", "digits/contrast/1", "digits/contrast/2", "digits/blur/3"])
+    ['digits/pad', 'digits/contrast/*', 'digits/blur/3']
+    """
+    found: dict[str, list[str]] = {}
+    for name in names:
+        parent, _, last = name.rpartition("/")
+        found.setdefault(f"{parent}/*" if last.isdecimal() else name, []).append(name)
+    return [star if len(members) > 1 else members[0] for star, members in found.items()]
+
+
+def _worst_group(result: Result) -> str:
+    from rich.markup import escape
+
+    interval = percent(result.metrics.get("worst_group_accuracy"))
+    if result.worst_group is None:
+        return interval
+    return f"{interval} {escape(result.worst_group.replace('(n=', '('))}"
 
 
 _SHORT = {

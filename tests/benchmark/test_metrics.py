@@ -258,7 +258,9 @@ def test_evaluate_puts_it_together(columns: PredictionColumns) -> None:
     )
     assert len(found.groups) == 6
     assert any("fewer than 10 examples" in note and "size=huge" in note for note in found.notes)
-    assert any(note.startswith("worst group: ") for note in found.notes)
+    assert found.worst_group is not None
+    assert found.worst_group.group is not None
+    assert found.worst_group.label == f"{found.worst_group.group.label} (n={found.worst_group.group.n})"
 
 
 def test_evaluate_says_what_does_not_apply(columns: PredictionColumns) -> None:

@@ -13,20 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
+from benchmark.diagnostics import influences, knee_test
 from benchmark.estimate import Estimate
 from benchmark.intervals import wilson
-from benchmark.robustness import (
-    BaselineFit,
-    BaselinePoint,
-    EffectiveRobustness,
-    Method,
-    Scale,
-    effective_robustness,
-    fit_baseline,
-    influences,
-    knee_test,
-    relative_robustness,
-)
+from benchmark.lines import BaselineFit, BaselinePoint, Method, fit_baseline
+from benchmark.robustness import EffectiveRobustness, effective_robustness, relative_robustness
+from benchmark.scales import Scale
 from shifts.errors import FitError, ResultsError
 
 TRANSFORM = {"probit": special.ndtri, "logit": special.logit, "linear": lambda accuracy: accuracy}
