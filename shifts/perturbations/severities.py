@@ -178,6 +178,19 @@ PROFILES: Mapping[str, Mapping[str, Ladder]] = MappingProxyType(
 )
 """Profile → corruption → keyword parameters of severity 1 to 5."""
 
+UNORDERED: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "imagenet": frozenset({"glass-blur", "elastic-transform", "saturate"}),
+        "cifar": frozenset({"glass-blur", "frost", "elastic-transform", "spatter", "saturate"}),
+        "digits": frozenset(),
+    }
+)
+"""Profile → corruptions whose mean distance to the clean pixels falls somewhere as severity rises.
+
+The published strengths make it so: elastic transform goes from wide waves to fine ripples, saturate from
+pale to vivid, spatter from water to mud, glass blur and frost trade one parameter against another.
+"""
+
 
 def corruption(name: str, severity: int, profile: str) -> Perturbation:
     """The perturbation for a corruption at a severity.

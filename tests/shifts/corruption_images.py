@@ -1,4 +1,4 @@
-"""A picture for tests and measurements of corruptions, the same on every machine."""
+"""A picture for tests and measurements of corruptions, and figures of what became of it."""
 
 from __future__ import annotations
 
@@ -45,3 +45,28 @@ def picture(height: int, width: int, *, seed: int = 0) -> NDArray[np.uint8]:
 def rows_of(ids: Sequence[str], *, seed: int = 0) -> Rows:
     """Rows of examples without labels of interest."""
     return Rows(ids=list(ids), labels=np.zeros(len(ids), dtype=np.int64), num_classes=1, seed=seed)
+
+
+def places(side: int) -> NDArray[np.int64]:
+    """The pixels whose reference values are stored: (K, 2), row and column; not near each other by design."""
+    draw = np.random.RandomState(side)
+    return draw.randint(0, side, (100 if side > 32 else 60, 2))
+
+
+def figures(clean: NDArray[np.uint8], corrupted: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """What describes a random corruption of (S, S, 3): four moments, then the spectrum of what it added.
+
+    Mean and deviation of the corrupted picture and of its difference to the clean one, in grey levels; then
+    log10 of the mean power of the difference (its channels averaged, under a Hann window) in each octave
+    of spatial frequency from 1 cycle per picture up.
+    """
+    side = len(clean)
+    difference = corrupted.astype(np.float64) - clean
+    moments = [corrupted.mean(), corrupted.std(), difference.mean(), difference.std()]
+    grey = difference.mean(axis=2)
+    window = np.hanning(side)
+    power = np.abs(np.fft.fft2((grey - grey.mean()) * window * window[:, None])) ** 2
+    cycles = np.fft.fftfreq(side) * side
+    octave = np.floor(np.log2(np.maximum(np.hypot(cycles[:, None], cycles), 0.5)))
+    octaves = range(int(np.log2(side)) - 1)
+    return np.array(moments + [float(np.log10(power[octave == k].mean() + 1e-3)) for k in octaves])
