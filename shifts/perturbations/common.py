@@ -45,8 +45,8 @@ def check_range(value: float, name: str, *, low: float, high: float = float("inf
 def truncate(values: NDArray[np.float32], out: NDArray[np.uint8]) -> None:
     """Clip ``values`` (grey levels, any shape) in place and drop the fraction, as the published sets do.
 
-    A thousandth of a grey level is added first: single precision must not turn a 255 into a 254.
+    A little is added first: single precision must not turn a 255 into a 254.
     """
-    values += 1e-3
+    values += 2e-4
     np.clip(values, 0, 255, out=values)
     np.copyto(out, values, casting="unsafe")

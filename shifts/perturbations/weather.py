@@ -85,7 +85,7 @@ def falling(
     # The published code keeps the flakes as 8-bit images, before the streak and after it.
     levels = np.floor(np.clip(flakes, 0, 1) * np.float32(255))
     drawn_out = streak(levels, radius=radius, sigma=sigma, angle=angle)
-    return np.asarray(np.floor(drawn_out + np.float32(1e-3)), dtype=np.float32)
+    return np.asarray(np.floor(drawn_out + np.float32(2e-4)), dtype=np.float32)
 
 
 def snowed(image: NDArray[np.uint8], flakes: NDArray[np.float32], *, keep: float) -> NDArray[np.float32]:
