@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
+import benchmark.baselines.files
 from benchmark.baselines import (
     Baseline,
     BaselineRow,
@@ -22,9 +23,7 @@ from benchmark.baselines import (
 )
 from shifts.errors import CorruptDataError, FitError, UnknownNameError, UserError
 
-HEADER = (
-    "model,library_key,shift,protocol,accuracy,n,family,training_data,kind_of_number,publisher,revision,note"
-)
+HEADER = "model,library_key,family,training_data,val,val/new,val/rare"
 
 
 def row(model: str, shift: str, accuracy: float, **fields: object) -> BaselineRow:
@@ -72,6 +71,8 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "toy-v1.json").read_text())
     assert document["schema_version"] == 1
     assert document["default_members"]["exclude_substrings"] == ["subsample"]
+    assert document["pairs"] == {"val": ["val/new"]}
+    assert document["columns"]["val/rare"]["note"] == 'says "who", and\nwhere'
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["toy-v1.csv", "toy-v1.json"]
 
 
@@ -115,6 +116,29 @@ def test_every_shipped_baseline_can_be_loaded_and_fitted() -> None:
         assert shipped.identifier == name
         assert shipped.licence and shipped.source and shipped.regenerate
         assert shipped.pairs()
+        for reference, shift in shipped.pairs():
+            assert (
+                name in baselines_for(reference, shift)
+                or shipped.version < load_baseline(shipped.name).version
+            )
+
+
+def test_the_index_is_that_of_the_rows() -> None:
+    for name in baseline_names():
+        document = json.loads((Path(benchmark.baselines.__file__).parent / f"{name}.json").read_text())
+        index = [(reference, shift) for reference, shifts in document["pairs"].items() for shift in shifts]
+        assert tuple(index) == load_baseline(name).pairs()
+
+
+def test_asking_for_baselines_reads_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark.baselines.files, "_read", None)
+    baselines_for("imagenet-val", "imagenet-v2")
+
+
+def test_the_preferred_baseline_comes_first(tmp_path: Path) -> None:
+    write_baseline(tmp_path, baseline())
+    write_baseline(tmp_path, baseline(name="zoo", precedence=1))
+    assert baselines_for("val", "val/new", folder=tmp_path) == ("zoo-v1", "toy-v1")
 
 
 def test_the_line_of_the_default_members() -> None:
@@ -178,14 +202,15 @@ def test_protocols_do_not_mix_unasked() -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("csv", "0.3,1000", "30,1000", "row [0-9]+: accuracy 30.0 is not a fraction"),
-        ("csv", "0.3,1000", "nan,1000", "not a fraction"),
-        ("csv", "0.3,1000", "0.3,many", "row [0-9]+"),
-        ("csv", "0.3,1000", "0.3", "row [0-9]+"),
-        ("csv", "0.3,1000", "0.3,1000,9", "row [0-9]+"),
-        ("csv", "m7,,val,", "m6,,val,", "two rows for m6, val"),
-        ("csv", ",measured,", ",guessed,", "neither measured nor claimed"),
+        ("csv", ",0.3,", ",30,", "row [0-9]+: accuracy 30.0 is not a fraction"),
+        ("csv", ",0.3,", ",nan,", "not a fraction"),
+        ("csv", ",0.3,", ",many,", "row [0-9]+"),
+        ("csv", ",0.3,", ",", "row [0-9]+: 6 cells, expected 7"),
+        ("csv", ",0.3,", ",0.3,9,", "row [0-9]+: 8 cells, expected 7"),
+        ("csv", "m7,", "m6,", "two rows for m6, val"),
         ("csv", "library_key", "key", "columns are"),
+        ("json", '"measured"', '"guessed"', "neither measured nor claimed"),
+        ("json", '"n": 1000', '"n": "many"', "toy-v1"),
         (
             "json",
             '"schema_version": 1',
