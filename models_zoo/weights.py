@@ -126,9 +126,8 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
             hint="save network.state_dict() alone, or under the key 'state_dict'",
         )
     tensors = {str(name): value.detach() for name, value in found.items()}
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
+    while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in tensors)), None):
+        tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
     return tensors
 
 

@@ -63,10 +63,9 @@ def add(
     if not path.exists():
         raise DataNotFoundError(f"nothing is at {path}", hint=local.how_to_get(source))
     with locked(source, data_dir=data_dir), staging(source, data_dir=data_dir) as stage:
-        root, linked = path.resolve(), True
+        root, linked, published = path.resolve(), True, True
         if archive_kind(root) is not None and not is_npz(root):
-            if not partial:
-                check_published(source, [root])
+            published = _published(source, [root], partial=partial)
             unpack(root, stage, progress=bytes_of(f"unpacking {root.name}", progress))
             root, linked = stage, False
         elif copy:
@@ -77,6 +76,7 @@ def add(
                 root,
                 linked=linked,
                 partial=partial,
+                published=published,
                 replace=replace,
                 data_dir=data_dir,
                 progress=progress,
@@ -89,6 +89,7 @@ def take_in(
     *,
     linked: bool,
     partial: bool = False,
+    published: bool = True,
     replace: bool = False,
     data_dir: Path | None = None,
     progress: Progress | None = None,
@@ -97,23 +98,29 @@ def take_in(
 
     Args:
         linked: the files stay where they are; otherwise ``root`` lies in the staging folder and is moved.
+        published: False for the files of an archive that is not the published one.
     """
     with remarks_kept() as remarks:
         splits = open_splits(source, root)
     names = LABEL_SPACES.get(source.label_space).class_names
-    complete = True
+    complete = published
     for split, examples in splits.items():
         what = f"{source.name}/{split}"
-        faults = count_faults(class_counts(examples, len(names), what=what), source.counts[split], names)
+        counts = class_counts(examples, len(names), what=what)
+        faults = count_faults(counts, source.counts[split], names)
         complete = complete and faults is None
+        if any(have > want for have, want in zip(counts, source.counts[split], strict=True)):
+            raise CorruptDataError(
+                f"{root} holds more than {what} has: {faults}",
+                hint="point to this data set alone; another split or a copy of the images may lie beside it",
+            )
         if faults and not partial:
             raise CorruptDataError(
                 f"{root} is not all of {what}: {faults}",
                 hint="get the rest, or take it as it is with --partial (every result will say so)",
             )
     files = sorted({path for examples in splits.values() for path in _paths(examples, root)})
-    if not partial:
-        check_published(source, files)
+    complete = _published(source, files, partial=partial) and complete
     checks = {split: _checked(source, split, examples, root, progress) for split, examples in splits.items()}
     for split, check in checks.items():
         declared = source.content.get(split)
@@ -202,6 +209,17 @@ def check_published(source: ImageSource, files: list[Path]) -> None:
                     hint="get the file again, or take it as it is with --partial (every result will say so)",
                 )
             break
+
+
+def _published(source: ImageSource, files: list[Path], *, partial: bool) -> bool:
+    """Whether the files are the published ones; only a partial copy may differ."""
+    try:
+        check_published(source, files)
+    except CorruptDataError:
+        if not partial:
+            raise
+        return False
+    return True
 
 
 def _checked(

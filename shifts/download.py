@@ -80,7 +80,7 @@ def download(file: RemoteFile, target: Path, *, progress: Bytes | None = None) -
             if target.is_file() and fault(file, target) is None:  # another process was faster
                 return target
             return _from_mirrors(file, target, progress)
-    except PermissionError as error:
+    except (PermissionError, FileExistsError, NotADirectoryError) as error:
         raise DownloadError(
             f"cannot write into {target.parent}: {error.strerror}", hint="choose a folder you may write to"
         ) from error
@@ -88,6 +88,8 @@ def download(file: RemoteFile, target: Path, *, progress: Bytes | None = None) -
 
 def fault(file: RemoteFile, path: Path) -> str | None:
     """In words, how a file differs from the published one; None where it does not."""
+    if not file.filename.lower().endswith((".html", ".htm", ".xml")) and _is_html(path):
+        return "it is a web page"
     size = path.stat().st_size
     if file.size is not None and size != file.size:
         return f"it has {size} bytes, published are {file.size}"
@@ -97,8 +99,6 @@ def fault(file: RemoteFile, path: Path) -> str | None:
             return (
                 None if found == expected.lower() else f"its {algorithm} is {found}, published is {expected}"
             )
-    if not file.filename.lower().endswith((".html", ".htm", ".xml")) and _is_html(path):
-        return "it is a web page"
     return None
 
 
@@ -176,8 +176,6 @@ def _fetch(file: RemoteFile, url: str, part: _Part, progress: Bytes | None) -> N
         done = answer.start
         with part.path.open("ab") as out:
             while chunk := response.read(CHUNK):
-                if done == 0 and not part.checkable and chunk.lstrip().lower().startswith(_HTML[:2]):
-                    raise _Refused("it sends a web page instead of the file")
                 out.write(chunk)
                 done += len(chunk)
                 if file.size is not None and done > file.size:

@@ -100,11 +100,11 @@ def encoded_npz(path: Path, *, prefix: str) -> Examples:
     """
     found = npz(path, required=("jpeg", "offsets", "labels"), optional=("orig_test_index",))
     data, offsets, labels = found["jpeg"], found["offsets"], found["labels"]
-    number = len(labels) if labels.ndim == 1 else -1
+    number = len(labels) if labels.ndim == 1 and labels.dtype.kind in "iu" else -1
     if data.dtype != np.uint8 or data.ndim != 1 or offsets.shape != (number + 1,):
         raise CorruptDataError(
-            f"{path}: jpeg {data.dtype} {data.shape}, offsets {offsets.shape} and labels {labels.shape} "
-            "do not fit each other (expected uint8 (total,), (N + 1,) and (N,))",
+            f"{path}: jpeg {data.dtype} {data.shape}, offsets {offsets.shape}, labels {labels.dtype} "
+            f"{labels.shape} do not fit each other (expected uint8 (total,), (N + 1,), integers (N,))",
             hint="get the file again",
         )
     offsets = offsets.astype(np.int64)
