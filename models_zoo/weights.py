@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -216,7 +217,9 @@ def _read_torch(path: Path) -> Any:
     if fault_text := _not_weights(path):
         raise WeightsError(f"{path} is {fault_text}, not weights", hint="get the file again")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols; what cannot be read raises
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         wanted = re.search(r"(?:GLOBAL |global )`?([A-Za-z_][\w.]*)", str(error))
         if wanted is None:

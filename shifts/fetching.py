@@ -50,11 +50,12 @@ def fetch(
     with locked(source, data_dir=data_dir):
         if not replace and (record := _intact(source, data_dir)) is not None:
             return record
-        needed = [file for file in source.files if file.urls or file.how]
+        needed = [file for file in source.files if file.urls]  # the hashes of others are for `add`
         if not needed and not source.hub:
+            ways = "; ".join(f"{file.filename}: {file.how}" for file in source.files if file.how)
             raise DownloadError(
-                f"nobody publishes {source.name!r} where it could be fetched from ({source.homepage})",
-                hint=local.how_to_add(source),
+                f"{source.name!r} cannot be fetched automatically (its homepage: {source.homepage})",
+                hint=f"{ways}; then: {local.how_to_add(source)}" if ways else local.how_to_add(source),
             )
         folder = local.source_folder(source.name, data_dir=data_dir) / DOWNLOADS
         try:

@@ -177,7 +177,7 @@ def locate(source: ImageSource, split: str, *, data_dir: Path | None = None) -> 
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         raise CorruptDataError(
             f"{root / changed[0]}{more} is gone or was changed since {source.name!r} was checked",
-            hint=f"put the files back, or check them again: robustbench-shift data add {source.name} {root}",
+            hint=f"put the files back, or see what changed: robustbench-shift data verify {source.name}",
         )
     return root
 

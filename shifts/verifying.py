@@ -109,6 +109,11 @@ def verify(
     if record is None:
         record = local.required_record(source, next(iter(source.counts)), data_dir=data_dir)
     root = local.root_of(record, data_dir=data_dir)
+    if not root.exists():
+        splits = {
+            split: SplitReport(n=0, content=None, faults=(f"{root} is gone",)) for split in record.splits
+        }
+        return VerifyReport(source=source.name, root=root, partial=record.partial, splits=splits)
     splits = {
         split: _look(
             source,

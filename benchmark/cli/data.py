@@ -243,8 +243,9 @@ def _shown() -> Iterator[Progress]:
         tasks: dict[str, Any] = {}
 
         def step(what: str, done: int, total: int) -> None:
+            unit = 10**6 if what.startswith(("fetching", "unpacking")) else 1
             if what not in tasks:
-                tasks[what] = display.add_task(escape(what), total=None)
-            display.update(tasks[what], completed=done, total=total or None)
+                tasks[what] = display.add_task(escape(what) + (" (MB)" if unit > 1 else ""), total=None)
+            display.update(tasks[what], completed=done / unit, total=total / unit if total else None)
 
         yield step

@@ -129,7 +129,7 @@ def remark_on_lossy(examples: Examples) -> Examples:
 
 
 def _batch_paths(root: Path, names: Sequence[str], *, suffix: str) -> list[Path] | None:
-    folder = next((found for name in names if (found := folder_with(root, name + suffix))), None)
+    folder = folder_with(root, *(name + suffix for name in names))
     if folder is None:
         return None
     paths = [folder / (name + suffix) for name in names]

@@ -76,19 +76,25 @@ def walk(root: Path, *, depth: int = 3) -> Iterator[Path]:
                 yield root / name
 
 
-def folder_with(root: Path, marker: str, *, depth: int = 2) -> Path | None:
-    """The folder nearest to ``root`` that holds the file ``marker``; ``root`` may be that file."""
+def folder_with(root: Path, *markers: str, depth: int = 2) -> Path | None:
+    """The folder nearest to ``root`` that holds one of the files; ``root`` may be that file."""
     if root.is_file():
-        return root.parent if root.name == marker else None
+        return root.parent if root.name in markers else None
     level = [root]
-    for _ in range(depth + 1):
+    for _ in range(depth + 1):  # breadth first, so that the copy nearest to the top wins
         for folder in level:
-            if (folder / marker).is_file():
+            if any((folder / marker).is_file() for marker in markers):
                 return folder
-        level = [
-            child for folder in level for child in sorted(folder.iterdir()) if child.is_dir()
-        ]  # breadth first, so that the copy nearest to the top wins
+        level = [child for folder in level for child in _folders(folder)]
     return None
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(folder / entry.name for entry in entries if entry.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def remark(text: str) -> None:

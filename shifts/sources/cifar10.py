@@ -38,8 +38,8 @@ LABEL_SPACES.register(
     )
 )
 
-# Hashes: the homepage's, and those that torchvision checks of the files inside the Python archive.
-# A file without an address is only known by its hash: a copy of it that is added must have it.
+# Hashes: the homepage's, and those that torchvision checks of the files inside the Python archive. `fetch`
+# takes the binary archive; of the others only the hashes matter, which an added copy must have.
 PYTHON_BATCHES = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
     "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
@@ -63,8 +63,15 @@ SOURCES.register(
                 md5="c32a1d4ab5d03f1284b67883e8d87530",
                 size=170_052_171,
             ),
-            RemoteFile(filename="cifar-10-python.tar.gz", md5="c58f30108f718f92721af3b95e74349a"),
-            *(RemoteFile(filename=name, md5=md5) for name, md5 in PYTHON_BATCHES.items()),
+            RemoteFile(
+                filename="cifar-10-python.tar.gz",
+                md5="c58f30108f718f92721af3b95e74349a",
+                how="on the homepage; the same images as in the binary archive",
+            ),
+            *(
+                RemoteFile(filename=name, md5=md5, how="inside cifar-10-python.tar.gz")
+                for name, md5 in PYTHON_BATCHES.items()
+            ),
         ),
         hub="uoft-cs/cifar10",
         licence="not stated; a subset of 80 Million Tiny Images, used for research with citation",
@@ -130,7 +137,7 @@ def load(root: Path, split: str) -> Examples:
     from shifts.readers import cifar
     from shifts.readers.layouts import first_layout
 
-    layouts = (cifar.python_batches, cifar.binary_batches, cifar.parquet, _folders)
+    layouts = (cifar.python_batches, cifar.binary_batches, _folders, cifar.parquet)
     return cifar.remark_on_lossy(first_layout(root, split, layouts, source="cifar10"))
 
 

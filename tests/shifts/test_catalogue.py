@@ -129,6 +129,15 @@ def test_verify_finds_swapped_folders(source: ImageSource, tmp_path: Path, data:
     assert verify("cifar10").faults
 
 
+def test_verify_of_a_copy_that_is_gone(source: ImageSource, copy: Path) -> None:
+    add("cifar10", copy)
+    copy.rename(copy.with_name("elsewhere"))
+    report = verify("cifar10")
+    assert report.faults == (f"{copy.resolve()} is gone",) * 2
+    add("cifar10", copy.with_name("elsewhere"))
+    assert verify("cifar10").ok
+
+
 def test_verify_without_a_copy_says_how_to_get_one(source: ImageSource) -> None:
     with pytest.raises(DataNotFoundError, match="not on this machine"):
         verify("cifar10")
