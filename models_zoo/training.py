@@ -157,12 +157,14 @@ def _save(network: nn.Module, target: Path, *, spec: ModelSpec, recipe: Recipe) 
 
     from shifts.local import write_atomic
 
-    metadata = {
+    record = {
         "model": spec.name,
         "recipe": digest(recipe),
-        "seed": str(recipe.seed),
-        "versions": json.dumps({"torch": torch.__version__, "numpy": np.__version__}),
+        "seed": recipe.seed,
+        "versions": {"torch": torch.__version__, "numpy": np.__version__},
     }
+    # One entry only: safetensors writes several in an order that changes from call to call.
+    metadata = {"robustbench_shift": json.dumps(record, sort_keys=True)}
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     write_atomic(target, save(tensors, metadata=metadata))
     return target

@@ -24,3 +24,15 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real test data is not at {folder}; set ROBUSTBENCH_SHIFT_TEST_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def _shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shared-cache")
+
+
+@pytest.fixture
+def trained_cache(_shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One cache for all tests that ask for it, so that a scratch model is trained once."""
+    monkeypatch.setenv("ROBUSTBENCH_SHIFT_CACHE", str(_shared_cache))
+    return _shared_cache

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from benchmark.cli import evaluate, listing, report, show, train
+from benchmark.cli import baselines, evaluate, fit, listing, report, show, train
 from benchmark.cli.data import app as data_app
 from shifts.errors import UserError
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (listing, show, evaluate, report, train):
+for _command in (listing, show, evaluate, report, fit, baselines, train):
     _command.register(app)
 app.add_typer(data_app, name="data", help="Bring data sets onto this machine and check them.")
 
@@ -44,8 +44,7 @@ def run(arguments: list[str]) -> int:
         complain(error.message, hint=error.hint)
         return 2
     except (KeyboardInterrupt, typer.Abort):
-        complain("interrupted", hint="what was measured is kept: run the same command again to go on")
-        return INTERRUPTED
+        code = INTERRUPTED
     except typer.Exit as leaving:
         return int(leaving.exit_code)
     except BrokenPipeError:
@@ -55,4 +54,6 @@ def run(arguments: list[str]) -> int:
     except _ClickException as error:
         error.show()
         return int(error.exit_code)
+    if code == INTERRUPTED:  # newer versions of Typer turn Ctrl-C into this code, without a word
+        complain("interrupted", hint="what was measured is kept: run the same command again to go on")
     return code if isinstance(code, int) else 0
