@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 KEPT_GROUPS = 4  # enough for the few threads that read side by side
 WHOLE_GROUP = 64 * 2**20  # bytes of images; a larger row group is read as a stream
 STREAM_ROWS = 64
+BUFFER = 2**16  # bytes; without it Arrow reads the column of a row group in one piece
 
 
 def parquet_files(root: Path, split: str) -> list[Path]:
@@ -157,7 +158,7 @@ class _readable:
 def _open(path: Path) -> Any:
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(path, memory_map=True, pre_buffer=False)
+    return pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER)
 
 
 def _image_column(schema: Any) -> str | None:
