@@ -1,1 +1,36 @@
-"""What comes out: predictions, metrics, results, effective robustness, studies, the command line."""
+"""What comes out: predictions, metrics, results, effective robustness, studies, the command line.
+
+>>> import pandas as pd
+>>> from benchmark import effective_robustness, fit_baseline
+>>> accuracies = {"val": [0.60, 0.65, 0.70, 0.75, 0.80], "new": [0.48, 0.53, 0.58, 0.64, 0.75]}
+>>> table = pd.DataFrame(accuracies, index=list("abcde"))
+>>> fit = fit_baseline(table.drop("e"), reference="val", shift="new")
+>>> float(effective_robustness(fit, table.loc[["e"]]).value.round(3).iloc[0])
+0.053
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmark.baselines import baseline_names, load_baseline
+    from benchmark.frames import effective_robustness, fit_baseline
+
+__all__ = ["baseline_names", "effective_robustness", "fit_baseline", "load_baseline"]
+
+# Looked up when first used: the command line imports this package and must not wait for NumPy.
+_HOMES = {
+    "baseline_names": "benchmark.baselines",
+    "effective_robustness": "benchmark.frames",
+    "fit_baseline": "benchmark.frames",
+    "load_baseline": "benchmark.baselines",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,15 +1,17 @@
-"""A user's own results as a baseline: ``--baseline results:DIR``."""
+"""A user's own numbers as a baseline: ``--baseline results:DIR``, ``fit --table FILE``."""
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.baselines.table import Baseline, BaselineRow, MemberRule
 from benchmark.report import latest
 from benchmark.store import Store
 from shifts.digest import SHORT
-from shifts.errors import ResultsError
+from shifts.errors import ResultsError, UserError
 
 # What makes a number one of another experiment; such a cell is no point of a line.
 _MARKS = ("limited", "partial", "contaminated")
@@ -63,5 +65,59 @@ def results_baseline(folder: Path) -> Baseline:
         regenerate="robustbench-shift eval",
         references=tuple(sorted({result.reference for result in found if result.reference})),
         folder=str(folder),
+        rows=tuple(rows),
+    )
+
+
+def table_baseline(path: Path, *, references: Sequence[str] = ()) -> Baseline:
+    """A CSV table of accuracies as a baseline: a column ``model``, maybe ``family``, fractions elsewhere.
+
+    Args:
+        path: the file.
+        references: columns that serve as the x axis; all of them when none is given.
+
+    Raises:
+        UserError: no such file, no column ``model``, or a cell that is no fraction.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            lines = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"cannot read the table {path}: {error}") from error
+    if not lines or "model" not in lines[0]:
+        raise UserError(
+            f"{path} has no column 'model'", hint="one row per model: model, then one column per set"
+        )
+    columns = [name for name in lines[0] if name not in ("model", "family")]
+    rows = []
+    for number, line in enumerate(lines, start=2):
+        for column in columns:
+            try:
+                if line[column]:
+                    rows.append(
+                        BaselineRow(
+                            model=line["model"],
+                            shift=column,
+                            accuracy=float(line[column]),
+                            family=line.get("family") or "",
+                            kind_of_number="measured",
+                        )
+                    )
+            except (TypeError, ValueError) as error:
+                raise UserError(
+                    f"{path}, row {number}, column {column!r}: {error}",
+                    hint="accuracies are fractions in [0, 1]; leave a cell empty where there is none",
+                ) from error
+    return Baseline(
+        name="table",
+        version=1,
+        title=f"Accuracies in {path}",
+        source=str(path),
+        revision="",
+        licence="",
+        citation="",
+        regenerate="",
+        references=tuple(references) or tuple(columns),
+        folder=str(path),
         rows=tuple(rows),
     )

@@ -47,7 +47,8 @@ def build(folder: Path) -> Baseline:
         revision=REVISION,
         licence="MIT",
         citation="Recht et al. 2019, arXiv 1902.10811",
-        default_members=MemberRule(families=("standard", "more-data", "low-accuracy")),
+        # Fisher vectors lie far off: in the release fv_16k has 28.3 % on ImageNet, 2.5 % on ImageNet-V2.
+        default_members=MemberRule(families=("standard", "more-data")),
         regenerate="python -m benchmark.baselines.build TABLES -o FOLDER --only imagenetv2-models",
         references=("imagenet-val",),
         precedence=2,
