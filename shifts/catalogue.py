@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shifts import local
 from shifts.archives import archive_kind, unpack
-from shifts.checking import Progress, SplitCheck, check_split, class_counts, count_faults
+from shifts.checking import Progress, SplitCheck, bytes_of, check_split, class_counts, count_faults
 from shifts.data import Examples, check_examples
 from shifts.digest import file_digest
 from shifts.errors import CorruptDataError, DataNotFoundError, UserError
@@ -22,12 +19,10 @@ from shifts.readers.layouts import describe, remarks_kept, walk
 from shifts.readers.payloads import Placed
 from shifts.registry import resolve
 from shifts.spec import SOURCES
+from shifts.staging import commit, copied, locked, staging, told_of
 
 if TYPE_CHECKING:
     from shifts.spec import ImageSource, RemoteFile
-
-INCOMING = ".incoming"
-PATIENCE = 600  # seconds to wait for another process that works on the same source
 
 
 def add(
@@ -69,7 +64,7 @@ def add(
             unpack(root, stage, progress=bytes_of(f"unpacking {root.name}", progress))
             root, linked = stage, False
         elif copy:
-            root, linked = _copied(root, stage), False
+            root, linked = copied(root, stage), False
         with told_of(path, stage):
             return take_in(
                 source,
@@ -146,7 +141,7 @@ def take_in(
         notes=tuple(remarks),
     )
     _refuse_other_content(source, record, replace=replace, data_dir=data_dir)
-    return _commit(record, root, data_dir=data_dir)
+    return commit(record, root, data_dir=data_dir)
 
 
 def open_splits(source: ImageSource, root: Path) -> dict[str, Examples]:
@@ -263,92 +258,6 @@ def _refuse_other_content(
             )
 
 
-def _commit(record: Record, root: Path, *, data_dir: Path | None) -> Record:
-    """Move staged files to their place, write the record, and only then drop what it replaces."""
-    folder = local.source_folder(record.source, data_dir=data_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    keep = None
-    if not record.linked:
-        number = 1
-        while (folder / f"files-{number}").exists():
-            number += 1
-        keep = folder / f"files-{number}"
-        top = _stage_of(root)
-        inside = root.relative_to(top)
-        top.rename(keep)
-        record = dataclasses.replace(record, root=str(Path(keep.name) / inside))
-    local.write_atomic(folder / local.RECORD, record.to_json())
-    for old in folder.glob("files-*"):
-        if old != keep:
-            shutil.rmtree(old, ignore_errors=True)
-    return record
-
-
-def _stage_of(path: Path) -> Path:
-    return next(folder for folder in (path, *path.parents) if folder.name.startswith(INCOMING))
-
-
-@contextmanager
-def locked(source: ImageSource, *, data_dir: Path | None) -> Iterator[None]:
-    """One process at a time works on a source's folder."""
-    from filelock import FileLock, Timeout
-
-    home = local.data_home(data_dir)
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(home / f".{source.name.replace('/', '--')}.lock")
-        lock.acquire(timeout=PATIENCE)
-    except Timeout as error:
-        raise UserError(
-            f"another process has been working on {source.name!r} for {PATIENCE} s",
-            hint="wait until it is done, then run the command again",
-        ) from error
-    except OSError as error:
-        raise UserError(
-            f"cannot write into the data folder {home}: {error.strerror}",
-            hint="choose another with --data-dir or ROBUSTBENCH_SHIFT_CACHE",
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def staging(source: ImageSource, *, data_dir: Path | None) -> Iterator[Path]:
-    """A folder (not made yet) for files on their way in; whatever is left there in the end is removed."""
-    folder = local.source_folder(source.name, data_dir=data_dir)
-    stage = folder / INCOMING
-    shutil.rmtree(stage, ignore_errors=True)  # of a run that was killed; the lock is ours
-    try:
-        yield stage
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-
-
-@contextmanager
-def told_of(path: Path, stage: Path) -> Iterator[None]:
-    """Messages name the file the user gave, not the staging folder, which is gone when they are read."""
-    try:
-        yield
-    except UserError as error:
-        hint = error.hint.replace(str(stage), str(path)) if error.hint else None
-        raise type(error)(error.message.replace(str(stage), str(path)), hint=hint) from error
-
-
-def _copied(root: Path, stage: Path) -> Path:
-    try:
-        if root.is_dir():
-            shutil.copytree(root, stage)
-            return stage
-        stage.mkdir(parents=True)
-        return Path(shutil.copy2(root, stage / root.name))
-    except (OSError, shutil.Error) as error:
-        raise UserError(f"{root} cannot be copied into {stage.parent}: {error}") from error
-
-
 def _paths(examples: Examples, root: Path) -> list[Path]:
     """The files whose change would change the examples."""
     if isinstance(examples.payloads, Placed):
@@ -364,10 +273,3 @@ def _states(files: list[Path], root: Path) -> dict[str, tuple[int, int]]:
         if state is not None:
             states[name] = state
     return states
-
-
-def bytes_of(what: str, progress: Progress | None) -> Callable[[int, int | None], None] | None:
-    """A progress callback for bytes out of one that names what is being done (0: total not known)."""
-    if progress is None:
-        return None
-    return lambda done, total: progress(what, done, total or 0)

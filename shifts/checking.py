@@ -75,6 +75,13 @@ def check_split(
     return SplitCheck(n=total, counts=counts, content=content, bad=tuple(bad))
 
 
+def bytes_of(what: str, progress: Progress | None) -> Callable[[int, int | None], None] | None:
+    """A progress callback for bytes out of one that names what is being done (0: total not known)."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(what, done, total or 0)
+
+
 def class_counts(examples: Examples, num_classes: int, *, what: str) -> tuple[int, ...]:
     """Examples of each class.
 

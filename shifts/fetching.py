@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from shifts import local
 from shifts.archives import archive_kind, free_bytes, unpack
-from shifts.catalogue import bytes_of, locked, staging, take_in, told_of
+from shifts.catalogue import take_in
+from shifts.checking import bytes_of
 from shifts.download import DownloadError, download
 from shifts.errors import CorruptDataError, DataNotFoundError, UserError
 from shifts.readers.arrays import is_npz
 from shifts.readers.layouts import walk
 from shifts.spec import SOURCES
+from shifts.staging import locked, staging, told_of
 
 if TYPE_CHECKING:
     from shifts.checking import Progress

@@ -70,7 +70,9 @@ def fetch(
 @app.command()
 def add(
     source: Annotated[str, _SOURCE],
-    path: Annotated[Path, typer.Argument(help="A file, folder or archive in one of its layouts.")],
+    path: Annotated[
+        Path, typer.Argument(help="A file, folder or archive in one of its layouts.", metavar="PATH")
+    ],
     partial: Annotated[
         bool, typer.Option("--partial", help="Take fewer images than published; every result says so.")
     ] = False,

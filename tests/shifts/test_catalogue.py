@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shifts import catalogue, local
+from shifts import local, staging
 from shifts.catalogue import add
 from shifts.data import load_examples
 from shifts.digest import file_digest
@@ -160,6 +160,12 @@ def test_the_same_content_in_another_layout_takes_the_place(
     load_examples("cifar10", "test")
 
 
+def test_the_kept_files_can_be_added_again_where_they_lie(source: ImageSource, copy: Path) -> None:
+    record = add("cifar10", copy, copy=True)
+    assert add("cifar10", local.root_of(record)) == record
+    assert verify("cifar10").ok
+
+
 def test_other_content_is_refused_by_name_unless_asked_for(
     source: ImageSource, copy: Path, tmp_path: Path, data: layouts.Small
 ) -> None:
@@ -198,7 +204,7 @@ def test_a_killed_add_leaves_nothing_in_the_way(
     source: ImageSource, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = local.source_folder("cifar10")
-    (folder / catalogue.INCOMING / "half").mkdir(parents=True)
+    (folder / staging.INCOMING / "half").mkdir(parents=True)
     (folder / "files-1").mkdir()
     record = add("cifar10", copy, copy=True)
     assert sorted(path.name for path in folder.iterdir()) == [record.root, local.RECORD]
@@ -265,7 +271,7 @@ def test_a_fault_in_an_archive_is_told_of_the_archive(
     with pytest.raises(CorruptDataError) as caught:
         add("cifar10", path)
     assert f"{path}/test/cat/00000.png" in caught.value.message
-    assert catalogue.INCOMING not in str(caught.value)
+    assert staging.INCOMING not in str(caught.value)
 
 
 def test_nothing_there_and_nothing_known(source: ImageSource, tmp_path: Path) -> None:
