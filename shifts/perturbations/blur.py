@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shifts.perturbations.common import check_images, check_range, truncate
+from shifts.perturbations.common import check_images, check_range, truncated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +48,7 @@ def gaussian_blur(images: NDArray[np.uint8], rows: Rows, *, sigma: float) -> NDA
     check_range(sigma, "sigma", low=0)
     result = np.empty_like(images)
     for i, image in enumerate(images):
-        truncate(smooth(image, sigma), result[i])
+        result[i] = truncated(smooth(image, sigma))
     return result
 
 
@@ -94,7 +94,7 @@ def defocus_blur(
     result = np.empty_like(images)
     for i, image in enumerate(images):
         blurred = cv2.filter2D(image, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT_101)
-        truncate(np.asarray(blurred, dtype=np.float32), result[i])
+        result[i] = truncated(np.asarray(blurred, dtype=np.float32))
     return result
 
 
@@ -120,14 +120,14 @@ def glass_blur(
     result = np.empty_like(images)
     soft = np.empty(images.shape[1:], dtype=np.uint8)
     for i, image in enumerate(images):
-        truncate(smooth(image, sigma), soft)
+        soft = truncated(smooth(image, sigma))
         draws = rows.generator(i, "glass-blur", sigma, reach, passes).integers(
             -reach, reach, (passes, 2, height - 2 * reach, width - 2 * reach), dtype=np.int8
         )
         pixels = soft.reshape(-1, 3)
         for down, right in draws:
             pixels = pixels.take(fetched_from(down, right, height=height, width=width, reach=reach), axis=0)
-        truncate(smooth(pixels.reshape(image.shape), sigma), result[i])
+        result[i] = truncated(smooth(pixels.reshape(image.shape), sigma))
     return result
 
 

@@ -5,13 +5,13 @@ Definitions: Hendrycks and Dietterich 2019 (arXiv 1903.12261), section 3; ``occl
 
 from __future__ import annotations
 
+import io
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shifts.errors import UserError
-from shifts.perturbations.common import check_images, check_range, truncate
+from shifts.perturbations.common import check_images, check_range, truncated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,14 +49,17 @@ def brightness(images: NDArray[np.uint8], rows: Rows, *, amount: float) -> NDArr
         images: uint8 (B, H, W, 3).
         amount: added to V, as a fraction of full scale.
     """
+    import cv2
+
     check_images(images, "brightness")
     check_range(amount, "amount", low=-1, high=1)
     table = _brighter(amount)
     result = np.empty_like(images)
     for i, image in enumerate(images):
-        value = np.maximum(np.maximum(image[..., 0], image[..., 1]), image[..., 2])
-        cell = (value.astype(np.uint16) << np.uint16(8))[..., None] + image
-        np.take(table, cell, out=result[i], mode="clip")
+        # Planes are worked on one by one: loops over three interleaved values are slow.
+        planes = cv2.split(image)
+        row = np.maximum(np.maximum(planes[0], planes[1]), planes[2]).astype(np.uint16) << np.uint16(8)
+        cv2.merge([np.take(table, row + plane, mode="clip") for plane in planes], dst=result[i])
     return result
 
 
@@ -87,26 +90,27 @@ def saturate(images: NDArray[np.uint8], rows: Rows, *, factor: float, offset: fl
     check_images(images, "saturate")
     check_range(factor, "factor", low=0)
     check_range(offset, "offset", low=-1, high=1)
-    stretch, grey = _stretch(factor, offset)
+    stretch, pale = _stretch(factor, offset)
     result = np.empty_like(images)
     for i, image in enumerate(images):
-        red, green, blue = cv2.split(image)
-        value = np.maximum(np.maximum(red, green), blue)
-        least = np.minimum(np.minimum(red, green), blue)
+        planes = cv2.split(image)
+        value = np.maximum(np.maximum(planes[0], planes[1]), planes[2])
+        least = np.minimum(np.minimum(planes[0], planes[1]), planes[2])
         factors = np.take(stretch, (value.astype(np.uint16) << np.uint16(8)) + least, mode="clip")
-        planes = value[..., None] - (value[..., None] - image) * factors[..., None]
-        truncate(planes, result[i])
-        if offset:
-            neutral = value == least
-            result[i][neutral] = grey[value[neutral]]
+        neutral = value == least if offset else None
+        richer = [value - (value - plane) * factors for plane in planes]
+        if neutral is not None:
+            for plane in richer[1:]:
+                np.copyto(plane, np.take(pale, value), where=neutral)
+        cv2.merge([truncated(plane) for plane in richer], dst=result[i])
     return result
 
 
 @lru_cache(maxsize=16)
-def _stretch(factor: float, offset: float) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """S'/S as float32 (65536,) at ``256 V + smallest``, and what a grey level becomes, as uint8 (256, 3).
+def _stretch(factor: float, offset: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """S'/S as (65536,) at ``256 V + smallest``, and green and blue of what a grey level becomes, as (256,).
 
-    With S = (V - smallest) / V, a channel c becomes V - (V - c) S'/S.
+    With S = (V - smallest) / V, a channel c becomes V - (V - c) S'/S. The red of a grey stays.
     """
     value = np.arange(256, dtype=np.float64)
     chroma = value[:, None] - value
@@ -114,8 +118,7 @@ def _stretch(factor: float, offset: float) -> tuple[NDArray[np.float32], NDArray
         saturation = np.clip(chroma / value[:, None] * factor + offset, 0, 1)
         stretch = np.where(chroma > 0, value[:, None] * saturation / chroma, 0)
     pale = value * (1 - np.clip(offset, 0, 1))
-    grey = np.stack([value, pale, pale], axis=1)
-    return stretch.astype(np.float32).ravel(), (grey + _WHOLE).astype(np.uint8)
+    return stretch.astype(np.float32).ravel(), pale.astype(np.float32)
 
 
 def pixelate(images: NDArray[np.uint8], rows: Rows, *, fraction: float) -> NDArray[np.uint8]:
@@ -128,6 +131,7 @@ def pixelate(images: NDArray[np.uint8], rows: Rows, *, fraction: float) -> NDArr
     Raises:
         UserError: the image would shrink to nothing.
     """
+    import cv2
     from PIL import Image
 
     check_range(fraction, "fraction", low=1e-3, high=1)
@@ -140,33 +144,29 @@ def pixelate(images: NDArray[np.uint8], rows: Rows, *, fraction: float) -> NDArr
     result = np.empty_like(images)
     for i, image in enumerate(images):
         shrunk = np.asarray(Image.fromarray(image).resize(small, Image.Resampling.BOX))
-        np.take(shrunk.take(across, axis=1), down, axis=0, out=result[i], mode="clip")
+        # Four bytes are moved faster than three.
+        packed = cv2.cvtColor(shrunk, cv2.COLOR_RGB2RGBA).view(np.uint32)[..., 0]
+        enlarged = packed.take(across, axis=1).take(down, axis=0)[..., None].view(np.uint8)
+        cv2.cvtColor(enlarged, cv2.COLOR_RGBA2RGB, dst=result[i])
     return result
 
 
 def jpeg_compression(images: NDArray[np.uint8], rows: Rows, *, quality: int) -> NDArray[np.uint8]:
-    """Code as baseline JPEG with halved colour resolution, and decode.
+    """Code with Pillow as baseline JPEG of halved colour resolution, and decode.
 
     Args:
         images: uint8 (B, H, W, 3).
         quality: 1 to 95, on the scale of the Independent JPEG Group's library.
     """
-    import cv2
+    from PIL import Image
 
     check_images(images, "jpeg-compression")
     check_range(quality, "quality", low=1, high=95)
     result = np.empty_like(images)
     for i, image in enumerate(images):
-        done, code = cv2.imencode(
-            ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, int(quality)]
-        )
-        if not done:
-            raise UserError(
-                f"jpeg-compression cannot code an image of {image.shape[0]}x{image.shape[1]} pixels"
-            )
-        decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)
-        assert decoded is not None
-        result[i] = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+        stream = io.BytesIO()
+        Image.fromarray(image).save(stream, "JPEG", quality=int(quality))
+        result[i] = np.asarray(Image.open(stream, formats=("JPEG",)))
     return result
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shifts.data import generator
-from shifts.perturbations.common import check_images, check_range, truncate
+from shifts.perturbations.common import check_images, check_range, truncated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,7 +103,7 @@ def frost(
         down = (top + stride * np.arange(height)) % SIDE
         across = (left + stride * np.arange(width)) % SIDE
         ice = texture(kind).take(down, axis=0).take(across, axis=1)
-        truncate(frosted(image, ice, image_weight=image_weight, frost_weight=frost_weight), result[i])
+        result[i] = truncated(frosted(image, ice, image_weight=image_weight, frost_weight=frost_weight))
     return result
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shifts.perturbations.common import check_images, check_range, truncate
+from shifts.perturbations.common import check_images, check_range, truncated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,7 +85,7 @@ def motion_blur(
     for i, image in enumerate(images):
         angle = rows.generator(i, "motion-blur", radius, sigma).uniform(-spread, spread)
         blurred = streak(image.astype(np.float32), radius=radius, sigma=sigma, angle=angle)
-        truncate(blurred, result[i])
+        result[i] = truncated(blurred)
     return result
 
 
@@ -119,5 +119,5 @@ def zoom_blur(images: NDArray[np.uint8], rows: Rows, *, step: float, count: int)
                 borderMode=cv2.BORDER_REPLICATE,
             )
         total /= count + 1
-        truncate(total, result[i])
+        result[i] = truncated(total)
     return result

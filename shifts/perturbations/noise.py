@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shifts.errors import UserError
-from shifts.perturbations.common import check_images, check_range, truncate
+from shifts.perturbations.common import check_images, check_range, truncated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +36,7 @@ def gaussian_noise(images: NDArray[np.uint8], rows: Rows, *, scale: float) -> ND
         noise = rows.generator(i, "gaussian-noise", scale).standard_normal(image.shape, dtype=np.float32)
         noise *= np.float32(255 * scale)
         noise += image
-        truncate(noise, result[i])
+        result[i] = truncated(noise)
     return result
 
 
@@ -55,7 +55,7 @@ def speckle_noise(images: NDArray[np.uint8], rows: Rows, *, scale: float) -> NDA
         noise *= np.float32(scale)
         noise += 1
         noise *= image
-        truncate(noise, result[i])
+        result[i] = truncated(noise)
     return result
 
 

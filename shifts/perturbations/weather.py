@@ -13,7 +13,7 @@ import numpy as np
 
 from shifts.errors import UserError
 from shifts.perturbations.blur import smooth
-from shifts.perturbations.common import check_images, check_range, truncate
+from shifts.perturbations.common import check_images, check_range, truncated
 from shifts.perturbations.motion import enlarged_from, streak
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def snow(
         noise += np.float32(mean)
         angle = generator.uniform(-135, -45)
         flakes = falling(noise, zoom=zoom, threshold=threshold, radius=radius, sigma=sigma, angle=angle)
-        truncate(snowed(image, flakes, keep=keep), result[i])
+        result[i] = truncated(snowed(image, flakes, keep=keep))
     return result
 
 
@@ -119,7 +119,7 @@ def fog(images: NDArray[np.uint8], rows: Rows, *, amount: float, decay: float) -
     for i, image in enumerate(images):
         generator = rows.generator(i, "fog", amount, decay)
         cloud = plasma(side, decay=decay, draw=generator.uniform)[:height, :width]
-        truncate(fogged(image, cloud, amount=amount), result[i])
+        result[i] = truncated(fogged(image, cloud, amount=amount))
     return result
 
 
@@ -201,7 +201,7 @@ def spatter(
             wet = watered(image, liquid, threshold=threshold, opacity=opacity)
         else:
             wet = muddied(image, liquid, threshold=threshold, edge=edge or 0.0)
-        truncate(wet, result[i])
+        result[i] = truncated(wet)
     return result
 
 

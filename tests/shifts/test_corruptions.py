@@ -311,13 +311,16 @@ def test_gaussian_blur_is_scipy_s(sigma: float) -> None:
 
 
 @pytest.mark.parametrize("sigma", [0, 0.96, 2.44, 19.52, 170.8])
-@pytest.mark.parametrize("shape", [(48, 48), (31, 50)])
+@pytest.mark.parametrize("shape", [(224, 224), (31, 50), (8, 9)])
 def test_the_elastic_field_is_a_mirrored_convolution(sigma: float, shape: tuple[int, int]) -> None:
     draw = np.random.default_rng(1).uniform(-1, 1, (2, *shape)).astype(np.float32)
     expected = [
         scipy.ndimage.gaussian_filter(one.astype(float), sigma, mode="reflect", truncate=3) for one in draw
     ]
-    np.testing.assert_allclose(elastic.smooth_field(draw, sigma), expected, atol=2e-6)
+    # Wide kernels come with a strength of 488 and leave out what matters less than OpenCV's 1/32 pixel.
+    error = elastic.smooth_field(draw, sigma) - np.array(expected)
+    assert np.sqrt((error**2).mean()) < (0.03 / 488 if sigma > 5 else 1e-6)
+    assert np.abs(error).max() < (0.08 / 488 if sigma > 5 else 2e-6)
 
 
 def test_glass_blur_follows_the_published_walk() -> None:

@@ -19,7 +19,7 @@ import pytest
 from numpy.typing import NDArray
 
 from shifts.perturbations import blur, elastic, motion, weather
-from shifts.perturbations.common import truncate
+from shifts.perturbations.common import truncated
 from shifts.perturbations.severities import FUNCTIONS, PROFILES, SEVERITIES
 from shifts.registry import resolve
 from tests.shifts.corruption_images import picture, places, rows_of
@@ -59,8 +59,7 @@ def drawn_spatter(
 
 def drawn_glass(image: Image, draw: Draw, *, sigma: float, reach: int, passes: int) -> NDArray[np.float32]:
     height, width = image.shape[:2]
-    soft = np.empty_like(image)
-    truncate(blur.smooth(image, sigma), soft)
+    soft = truncated(blur.smooth(image, sigma))
     for _ in range(passes):
         # The published walk begins at the lower right pixel and draws right before down.
         offset = draw.randint(-reach, reach, (height - 2 * reach, width - 2 * reach, 2))[::-1, ::-1]
@@ -93,9 +92,7 @@ def apply(name: str, image: Image, *, severity: int, profile: str) -> Image:
     if name not in DRAWN:
         result: Image = resolve(FUNCTIONS[name])(image[None], rows_of(["a"]), **parameters)[0]
         return result
-    result = np.empty_like(image)
-    truncate(DRAWN[name](image, np.random.RandomState(severity), **parameters), result)
-    return result
+    return truncated(DRAWN[name](image, np.random.RandomState(severity), **parameters))
 
 
 @pytest.mark.parametrize("key", GOLDEN.files)
