@@ -159,6 +159,7 @@ def jpeg_compression(images: NDArray[np.uint8], rows: Rows, *, quality: int) -> 
         quality: 1 to 95, on the scale of the Independent JPEG Group's library.
     """
     from PIL import Image
+    from PIL.JpegImagePlugin import JpegImageFile
 
     check_images(images, "jpeg-compression")
     check_range(quality, "quality", low=1, high=95)
@@ -166,7 +167,8 @@ def jpeg_compression(images: NDArray[np.uint8], rows: Rows, *, quality: int) -> 
     for i, image in enumerate(images):
         stream = io.BytesIO()
         Image.fromarray(image).save(stream, "JPEG", quality=int(quality))
-        result[i] = np.asarray(Image.open(stream, formats=("JPEG",)))
+        stream.seek(0)
+        result[i] = np.asarray(JpegImageFile(stream))
     return result
 
 
