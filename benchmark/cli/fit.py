@@ -50,7 +50,7 @@ def fit(
     from benchmark.cli.terminal import print_json
     from benchmark.standing import examine
 
-    choices = {"scale": _choice(scale, "scale"), "method": _choice(method, "method")}
+    choices = {"scale": choice(scale, "scale"), "method": choice(method, "method")}
     documents = []
     for one in shift:
         source = _source(baseline, table, reference, one)
@@ -83,7 +83,8 @@ def fit(
             print_json({"schema_version": 1, "fits": documents})
 
 
-def _choice(value: str, option: str) -> Any:
+def choice(value: str, option: str) -> Any:
+    """The value of ``--scale`` or ``--method``, if it is one."""
     from typing import get_args
 
     from benchmark.lines import Method

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from benchmark.cli.terminal import out, percent
@@ -18,11 +17,12 @@ def print_rows(rows: Sequence[Row]) -> None:
     from rich.markup import escape
 
     console = out()
-    for (model, digest), of_model in groupby(
-        rows, key=lambda row: (row.result.model, row.result.model_digest)
-    ):
+    by_model: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        by_model.setdefault((row.result.model, row.result.model_digest), []).append(row)
+    for (model, digest), of_model in by_model.items():
         console.print(f"[bold]{escape(model)}[/] [dim]@{digest[:8]}[/]")
-        _print_model(list(of_model))
+        _print_model(of_model)
     console.print(
         "[dim]accuracy in % and effective robustness in points, each with its 95 % interval; "
         "±noise: within noise, weak: r² of the line below 0.7, extrap.: reference outside the line[/]"
