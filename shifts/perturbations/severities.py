@@ -3,7 +3,7 @@
 The numbers of the profiles ``imagenet`` (224x224) and ``cifar`` (32x32) are those the published sets
 ImageNet-C and CIFAR-10-C were made with (Hendrycks and Dietterich 2019, arXiv 1903.12261, and its
 repository). Those of ``digits`` (16x16, white strokes on black, enlarged from 8x8) are ours: at severity 1
-a small network trained on clean digits loses a few points of accuracy at most, at severity 5 about half.
+a small network trained on clean digits loses a point of accuracy or so, at severity 5 a fifth to four fifths.
 
 Images corrupted in memory are not those of the published sets, even where the definition is followed to a
 grey level: the draws differ, ImageNet-C was stored as JPEG of quality 85, and its frost photographs are not
