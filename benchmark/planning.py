@@ -89,7 +89,8 @@ def check_label_space(model: ModelSpec, shift: ShiftSpec) -> None:
     Raises:
         LabelSpaceError: names both label spaces.
     """
-    if model.label_space not in (ANY, shift.label_space):
+    pooled = () if shift.pooling is None else (shift.pooling.label_space,)
+    if model.label_space not in (ANY, shift.label_space, *pooled):
         raise LabelSpaceError(
             f"{model.name!r} answers in the classes of {model.label_space!r}, "
             f"{shift.name!r} asks for those of {shift.label_space!r}",

@@ -16,7 +16,7 @@ import numpy as np
 from benchmark.planning import Cell, Pass
 from benchmark.track import Track, contained, streams_of
 from models_zoo.loading import load_model
-from models_zoo.preprocessing import prepare
+from models_zoo.preprocessing import for_cropped, prepare
 from shifts.data import Examples, Shift, load_examples
 from shifts.labels import ANY
 
@@ -95,7 +95,8 @@ def _evaluate(
                 seen = stream.shift.perturb([images[row] for row in rows], positions[rows])
                 for models in stream.geometries:
                     with contained([track for model in models for track in model]):
-                        batch = prepare(seen, models[0][0].classifier.spec.preprocess)
+                        own = models[0][0].classifier.spec.preprocess
+                        batch = prepare(seen, for_cropped(own, stream.shift.spec.cropped))
                         for tracks_of_model in models:
                             _predict(tracks_of_model, batch, positions[rows], options=options)
         if progress is not None:

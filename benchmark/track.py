@@ -16,6 +16,7 @@ from benchmark.predictions import Header, read_predictions, score
 from benchmark.provenance import provenance
 from benchmark.result import Result
 from benchmark.store import CellWriter
+from shifts.class_maps import best_accepted, in_shift_classes
 from shifts.data import Shift
 from shifts.digest import digest
 from shifts.errors import UserError
@@ -91,12 +92,13 @@ class Track:
         """
         place = self.pending(positions)
         index = np.arange(self._next, self._next + len(place))
-        answers = logits[place]
-        if self.shift.spec.class_indices is not None and answers.shape[1] != self.shift.num_classes:
-            answers = answers[:, list(self.shift.spec.class_indices)]
+        answers = in_shift_classes(logits[place], self.shift.spec, head=self.cell.contestant.spec.label_space)
+        labels = self.shift.labels[index]
+        if self.shift.accepted is not None and len(place):
+            labels = best_accepted(answers, [self.shift.accepted[row] for row in index.tolist()])
         columns = score(
             answers,
-            self.shift.labels[index],
+            labels,
             ids=[self.shift.example_ids[row] for row in index.tolist()],
             groups=self.shift.groups[index],
             group_names=list(self.shift.group_columns),
@@ -130,7 +132,13 @@ class Track:
 
     def _measured(self, timing: Mapping[str, Any]) -> Result:
         predictions = read_predictions(self.writer.finish())
-        measured = evaluate(predictions.columns(), min_group_size=self.shift.spec.min_group_size)
+        spec = self.shift.spec
+        measured = evaluate(
+            predictions.columns(),
+            min_group_size=spec.min_group_size,
+            group_weights=spec.group_weights,
+            further=spec.metrics,
+        )
         return self._result(
             status="ok",
             n=len(predictions),
@@ -231,6 +239,7 @@ def _pixels(shift: Shift) -> str:
             "seed": spec.seed if spec.perturbations else None,
             "classes": spec.class_indices if by_label else None,
             "num_classes": shift.num_classes if spec.perturbations else None,
+            "cropped": spec.cropped,  # decides what a model does with them
         }
     )
 

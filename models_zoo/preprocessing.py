@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,19 @@ def prepare(images: Sequence[NDArray[np.uint8]], preprocess: Preprocess) -> torc
             hint="give the model's Preprocess a resize and a crop",
         )
     return torch.from_numpy(np.stack(shaped)).permute(0, 3, 1, 2)
+
+
+def for_cropped(preprocess: Preprocess, side: int | None) -> Preprocess:
+    """The preprocess for images that were resized and cropped to ``side`` pixels by the data set's makers.
+
+    A model whose input has that size takes them as they are (the protocol of ImageNet-C: centre crop 224
+    and no resize). For another input size there is no published rule; here the whole image is scaled to it.
+    None leaves the preprocess as it is.
+    """
+    if side is None or preprocess.crop is None:
+        return preprocess
+    same = preprocess.crop == (side, side)
+    return dataclasses.replace(preprocess, resize=None if same else preprocess.crop)
 
 
 def normalise(images: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:

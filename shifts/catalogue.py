@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 from shifts import local
 from shifts.archives import archive_kind, unpack
-from shifts.checking import Progress, SplitCheck, bytes_of, check_split, class_counts, count_faults
+from shifts.checking import (
+    Progress,
+    SplitCheck,
+    bytes_of,
+    check_split,
+    class_counts,
+    count_faults,
+    further_faults,
+    more_than_declared,
+)
 from shifts.data import Examples, check_examples
 from shifts.digest import file_digest
 from shifts.errors import CorruptDataError, DataNotFoundError, UserError
@@ -102,9 +111,10 @@ def take_in(
     for split, examples in splits.items():
         what = f"{source.name}/{split}"
         counts = class_counts(examples, len(names), what=what)
-        faults = count_faults(counts, source.counts[split], names)
+        per_class, total = source.counts[split], source.totals.get(split)
+        faults = count_faults(counts, per_class, names, total=total)
         complete = complete and faults is None
-        if any(have > want for have, want in zip(counts, source.counts[split], strict=True)):
+        if more_than_declared(counts, per_class, total=total):
             raise CorruptDataError(
                 f"{root} holds more than {what} has: {faults}",
                 hint="point to this data set alone; another split or a copy of the images may lie beside it",
@@ -229,6 +239,8 @@ def _checked(
             f"{check.bad[0][1]}{more}",
             hint=f"replace the file, then: robustbench-shift data add {source.name} {root}",
         )
+    for fault in further_faults(source, examples):
+        raise CorruptDataError(fault, hint=f"get the files of {source.name!r} as published")
     return check
 
 

@@ -14,9 +14,11 @@ from shifts.errors import CorruptDataError
 from shifts.images import content_bytes, decode
 from shifts.local import content_line, digest_of_lines
 from shifts.readers.payloads import where
+from shifts.registry import resolve
 
 if TYPE_CHECKING:
     from shifts.data import Examples
+    from shifts.spec import ImageSource
 
 Progress = Callable[[str, int, int], None]  # what is being done, done so far, in all
 CHUNK = 64
@@ -102,21 +104,50 @@ def class_counts(examples: Examples, num_classes: int, *, what: str) -> tuple[in
 
 
 def count_faults(
-    found: Sequence[int], declared: Sequence[int], names: Sequence[str], *, limit: int = 4
+    found: Sequence[int],
+    declared: Sequence[int | None],
+    names: Sequence[str],
+    *,
+    total: int | None = None,
+    limit: int = 4,
 ) -> str | None:
     """In words, where the examples per class differ from the declared ones; None where they agree.
 
+    Args:
+        declared: examples of each class; None where any number but none will do.
+        total: examples in all, where it is declared besides.
+
     >>> count_faults([3, 0], [3, 3], ["cat", "dog"])
     "3 images instead of 6: 0 of class 'dog' instead of 3"
+    >>> count_faults([3, 0], [None, None], ["cat", "dog"])
+    "3 images: 0 of class 'dog' instead of at least 1"
     """
+    known = [want for want in declared if want is not None]
+    expected = sum(known) if len(known) == len(declared) else total
     wrong = [
-        (name, have, want) for name, have, want in zip(names, found, declared, strict=True) if have != want
+        (name, have, "at least 1" if want is None else want)
+        for name, have, want in zip(names, found, declared, strict=True)
+        if (have != want if want is not None else not have)
     ]
-    if not wrong:
+    if not wrong and expected in (None, sum(found)):
         return None
     parts = [f"{have} of class {name!r} instead of {want}" for name, have, want in wrong[:limit]]
     more = f", and {len(wrong) - limit} more classes" if len(wrong) > limit else ""
-    return f"{sum(found)} images instead of {sum(declared)}: {', '.join(parts)}{more}"
+    images = f"{sum(found)} images" + ("" if expected in (None, sum(found)) else f" instead of {expected}")
+    return f"{images}: {', '.join(parts)}{more}" if parts else images
+
+
+def more_than_declared(
+    found: Sequence[int], declared: Sequence[int | None], *, total: int | None = None
+) -> bool:
+    """Whether some class, or all of them together, have more examples than declared."""
+    over = any(want is not None and have > want for have, want in zip(found, declared, strict=True))
+    return over or (total is not None and sum(found) > total)
+
+
+def further_faults(source: ImageSource, examples: Examples) -> list[str]:
+    """What the source's own checks find wrong, in words that name the image."""
+    return [fault for check in source.checks for fault in resolve(check)(examples)]
 
 
 def place(examples: Examples, index: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from shifts.class_maps import class_names, distinct_names, labels_of
 from shifts.errors import CorruptDataError, DataNotFoundError, UserError
 from shifts.images import decode
 from shifts.registry import resolve
@@ -48,12 +50,15 @@ class Examples:
         labels: int64 (N,), positions in the source's label space.
         ids: N strings, unique, stable across layouts and machines.
         attributes: group columns by name.
+        accepted: where an image shows several classes, the N sets of labels that are all right, each
+            with ``labels`` first; None where one label is.
     """
 
     payloads: Payloads
     labels: Labels
     ids: Sequence[str]
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    accepted: Sequence[tuple[int, ...]] | None = None
 
     def image(self, index: int) -> Pixels:
         """The decoded image ``index``: uint8 (H, W, 3)."""
@@ -69,12 +74,15 @@ class Rows:
         labels: int64 (B,), positions among the shift's classes.
         num_classes: C of the shift.
         seed: the shift's seed.
+        attributes: group columns of the source; for selections alone, since a perturbation must not
+            depend on more than the example.
     """
 
     ids: Sequence[str]
     labels: Labels
     num_classes: int
     seed: int
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
 
     def generator(self, index: int, *purpose: object) -> np.random.Generator:
         """A generator that depends on seed, example id and purpose alone, not on batch or order."""
@@ -118,6 +126,7 @@ class Shift:
         base: the split of the source.
         position: int64 (N,), rising: which rows of ``base`` belong to the shift.
         labels: int64 (N,), 0..C-1 among the shift's classes.
+        accepted: N sets of labels that are all right, or None where ``labels`` are the only ones.
         example_ids: N unique strings.
         groups: int64 (N, G); ``group_columns`` names columns and values.
     """
@@ -127,17 +136,13 @@ class Shift:
         self.base = examples
         self.content = content
         self.digest = spec.digest(content)
-        self.num_classes = _num_classes(spec)
-        labels = np.asarray(examples.labels, dtype=np.int64)
-        position = np.arange(len(labels), dtype=np.int64)
-        if spec.class_indices is not None:
-            new = np.full(max(int(labels.max(initial=0)), *spec.class_indices) + 1, -1, dtype=np.int64)
-            new[list(spec.class_indices)] = np.arange(len(spec.class_indices))
-            labels = new[labels]
-            position = position[labels >= 0]
+        self.num_classes = len(class_names(spec))
+        labels, accepted = labels_of(spec, examples)
+        position = np.flatnonzero(labels >= 0)
         if spec.selection is not None:
             select = resolve(spec.selection.function)
-            kept = select(self._rows_of(labels, position), **spec.selection.parameters)
+            rows = dataclasses.replace(self._rows_of(labels, position), attributes=self._attributes(position))
+            kept = select(rows, **spec.selection.parameters)
             position = position[np.sort(kept)]
         if spec.limit is not None:
             kept = hash_rank([examples.ids[row] for row in position.tolist()], "limit")[: spec.limit]
@@ -147,6 +152,7 @@ class Shift:
         self.position = position
         self._base_labels = labels
         self.labels = labels[position]
+        self.accepted = None if accepted is None else [accepted[row] for row in position.tolist()]
         self.example_ids: list[str] = [examples.ids[row] for row in position.tolist()]
         self.group_columns: dict[str, Attribute] = {name: self._column(name) for name in spec.groups}
         columns = [column.values for column in self.group_columns.values()]
@@ -169,12 +175,17 @@ class Shift:
             seed=self.spec.seed,
         )
 
+    def _attributes(self, position: Labels) -> dict[str, Attribute]:
+        return {
+            name: Attribute(values=column.values[position], names=column.names)
+            for name, column in self.base.attributes.items()
+        }
+
     def _column(self, name: str) -> Attribute:
         if name == "class":
-            return Attribute(values=self.labels, names=class_names(self.spec))
+            return Attribute(values=self.labels, names=distinct_names(self.spec))
         if name in self.base.attributes:
-            column = self.base.attributes[name]
-            return Attribute(values=column.values[self.position], names=column.names)
+            return self._attributes(self.position)[name]
         for perturbation in self.spec.perturbations:
             if name in perturbation.groups:
                 make = resolve(perturbation.groups[name])
@@ -233,18 +244,6 @@ def perturb(perturbations: Sequence[Perturbation], images: Sequence[Pixels], row
     return result
 
 
-def class_names(spec: ShiftSpec) -> tuple[str, ...]:
-    """Names of the shift's classes, in the order of its labels."""
-    from shifts.labels import LABEL_SPACES
-
-    names = LABEL_SPACES.get(spec.label_space).class_names
-    return names if spec.class_indices is None else tuple(names[i] for i in spec.class_indices)
-
-
-def _num_classes(spec: ShiftSpec) -> int:
-    return len(class_names(spec))
-
-
 def load_examples(source_name: str, split: str, *, data_dir: Path | None = None) -> Examples:
     """The examples of a source's split, from the bundled data or the local copy.
 
@@ -274,6 +273,7 @@ def check_examples(examples: Examples, *, what: str) -> None:
     """One label and one unique id for each image; raises CorruptDataError otherwise."""
     sizes = {len(examples.payloads), len(examples.labels), len(examples.ids)}
     sizes |= {len(column.values) for column in examples.attributes.values()}
+    sizes |= {len(examples.accepted)} if examples.accepted is not None else set()
     if len(sizes) != 1:
         raise CorruptDataError(
             f"{what}: images, labels, ids and attributes differ in number: {sorted(sizes)}"

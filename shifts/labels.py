@@ -16,7 +16,7 @@ class LabelSpace:
 
     Attributes:
         name: unique, lower case.
-        class_names: as put into a prompt.
+        class_names: as put into a prompt; unique, unless wnids tell two classes of one name apart.
         wnids: WordNet ids in the same order, or None.
         templates: zero-shot prompts with one ``{}`` for the class name.
     """
@@ -29,7 +29,8 @@ class LabelSpace:
     def __post_init__(self) -> None:
         if not self.class_names:
             raise LabelSpaceError(f"label space {self.name!r} has no classes")
-        if len(set(self.class_names)) != len(self.class_names):
+        keys = self.class_names if self.wnids is None else self.wnids
+        if len(set(keys)) != len(keys):
             raise LabelSpaceError(f"label space {self.name!r} has two classes of the same name")
         if self.wnids is not None and len(self.wnids) != len(self.class_names):
             raise LabelSpaceError(f"label space {self.name!r} has not one wnid for each class")

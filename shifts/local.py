@@ -222,6 +222,8 @@ def content_line(examples: Examples, index: int, content: bytes) -> str:
     """What one example adds to the content digest; ``content`` as by ``shifts.images.content_bytes``."""
     attributes = [int(examples.attributes[key].values[index]) for key in sorted(examples.attributes)]
     line = [examples.ids[index], int(examples.labels[index]), attributes, hashlib.sha256(content).hexdigest()]
+    if examples.accepted is not None:
+        line.append(sorted(examples.accepted[index]))
     return json.dumps(line, separators=(",", ":"))
 
 

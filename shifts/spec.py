@@ -43,18 +43,22 @@ class ImageSource:
     """A published set of images with labels.
 
     Attributes:
-        counts: split → examples of each class, in the order of the label space.
+        counts: split → examples of each class, in the order of the label space; None where nobody
+            publishes how many (at least one then).
+        totals: split → examples in all, where that is published and the number of each class is not.
         files: what ``data fetch`` downloads; each file holds the splits its layout says.
         hub: Hugging Face repository, or None.
         content: split → published content digest, where one is known (always for bundled sources).
         layouts: one line for each arrangement of files that ``data add`` understands.
         loader: ``"module:function"``; called as ``loader(root, split)``, gives ``shifts.data.Examples``.
+        checks: ``"module:function"`` of what ``data add`` and ``data verify`` look at besides; called as
+            ``check(examples)``, gives what is wrong, in words that name the image.
     """
 
     name: str
     title: str
     label_space: str
-    counts: Mapping[str, tuple[int, ...]]
+    counts: Mapping[str, tuple[int | None, ...]]
     licence: str
     citation: str
     homepage: str
@@ -66,6 +70,8 @@ class ImageSource:
     content: Mapping[str, str] = field(default_factory=dict)
     layouts: tuple[str, ...] = ()
     notes: str = ""
+    totals: Mapping[str, int] = field(default_factory=dict)
+    checks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_name("source", self.name)
@@ -75,8 +81,20 @@ class ImageSource:
             raise UserError(f"bundled source {self.name!r} must declare the content digest of every split")
 
     def size(self, split: str) -> int:
-        """Examples in a split."""
-        return sum(self.counts[split])
+        """Examples in a split.
+
+        Raises:
+            UserError: nobody publishes how many.
+        """
+        published = self.published_size(split)
+        if published is None:
+            raise UserError(f"how many examples {self.name}/{split} has is not published")
+        return published
+
+    def published_size(self, split: str) -> int | None:
+        """Examples in a split, or None where nobody publishes how many."""
+        known = [count for count in self.counts[split] if count is not None]
+        return sum(known) if len(known) == len(self.counts[split]) else self.totals.get(split)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,15 +127,55 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Relabelling:
+    """Other labels for the images of a split: ``function(ids, labels, **parameters)`` gives
+    ``shifts.class_maps.NewLabels``."""
+
+    function: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pooling:
+    """How classes of another label space make up those of the shift.
+
+    It turns the answers of a head with these classes into answers in the shift's, and the labels of a
+    source with these classes into the shift's.
+
+    Attributes:
+        label_space: the other label space.
+        members: for each class of the shift, its classes there; none makes a class never the answer.
+        rule: ``max-logit`` takes the largest logit of the members; ``mean-probability`` the mean of their
+            probabilities after the softmax over all classes of the head.
+    """
+
+    label_space: str
+    members: tuple[tuple[int, ...], ...]
+    rule: Literal["max-logit", "mean-probability"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShiftSpec:
     """A data distribution that models are measured on.
 
     Attributes:
         reference: name of the matched in-distribution set with the same classes; None for a reference.
-        class_indices: the classes kept of the source's label space (labels are renumbered), or None for all.
+        class_indices: the classes kept of the label space (labels are renumbered), or None for all.
+        pooling: how another label space's classes make up those of this one, or None.
+        relabelling: labels other than the source's, or None.
+        cropped: side in pixels of images that the protocol has resized and cropped already: a model does
+            not do so again (``models_zoo.preprocessing.for_cropped``); None for whole images.
+        unit: a column of groups of which each is right only when all its examples are (the frames around
+            an anchor); ``accuracy`` then counts units. None counts examples.
         groups: columns whose cross product makes the groups; ``"class"``, an attribute of the source,
             or one that a perturbation brings.
+        training: where models may be trained on the rest of the same split, the rule that keeps that rest;
+            it replaces ``selection`` in training.
         min_group_size: groups with fewer examples never count as the worst one.
+        group_weights: values of the group columns joined by ``/`` → frequency in training; the result then
+            has ``adjusted_accuracy``, the average in which Waterbirds is reported.
+        metrics: further metrics that the data set is reported in (``benchmark.metrics.FURTHER``).
         seed: enters every random draw together with the example's id.
         limit: keep only this many examples, a fixed pseudo-random choice.
     """
@@ -132,10 +190,17 @@ class ShiftSpec:
     reference: str | None = None
     version: int = 1
     class_indices: tuple[int, ...] | None = None
+    pooling: Pooling | None = None
+    relabelling: Relabelling | None = None
+    cropped: int | None = None
+    unit: str | None = None
     perturbations: tuple[Perturbation, ...] = ()
     selection: Selection | None = None
+    training: Selection | None = None
     groups: tuple[str, ...] = ()
     min_group_size: int = 10
+    group_weights: Mapping[str, float] | None = None
+    metrics: tuple[str, ...] = ()
     severity: int | None = None
     seed: int = 0
     limit: int | None = None
@@ -151,6 +216,12 @@ class ShiftSpec:
             raise UserError(f"shift {self.name!r}: a reference has no reference, every other shift has one")
         if self.limit is not None and self.limit < 1:
             raise UserError(f"--limit must be at least 1, not {self.limit}")
+        for values in self.group_weights or ():
+            if len(values.split("/")) != len(self.groups):
+                raise UserError(
+                    f"shift {self.name!r}: the weighted group {values!r} does not name one value for each of "
+                    f"its group columns {', '.join(self.groups)}"
+                )
 
     def digest(self, content: str) -> str:
         """SHA-256 over all that can move a number measured on this shift.
@@ -158,6 +229,14 @@ class ShiftSpec:
         Args:
             content: the content digest of the source's split (``shifts.local.content_digest``).
         """
+        sometimes = {
+            "pooling": self.pooling,
+            "relabelling": self.relabelling,
+            "cropped": self.cropped,
+            "unit": self.unit,
+            "group_weights": self.group_weights,
+            "metrics": self.metrics or None,
+        }
         return digest(
             {
                 "content": content,
@@ -170,6 +249,7 @@ class ShiftSpec:
                 "min_group_size": self.min_group_size,
                 "seed": self.seed,
                 "limit": self.limit,
+                **{name: value for name, value in sometimes.items() if value is not None},
             }
         )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shifts import local
-from shifts.checking import Progress, check_split, count_faults
+from shifts.checking import Progress, check_split, count_faults, further_faults
 from shifts.data import check_examples
 from shifts.errors import UserError
 from shifts.labels import LABEL_SPACES
@@ -131,7 +131,7 @@ def verify(
     return _with_changes(report, record, root, data_dir=data_dir)
 
 
-def _expected(source: ImageSource, record: Record, split: str) -> tuple[int, ...]:
+def _expected(source: ImageSource, record: Record, split: str) -> tuple[int | None, ...]:
     return record.splits[split].counts if record.partial else source.counts.get(split, ())
 
 
@@ -141,7 +141,7 @@ def _look(
     root: Path | None,
     *,
     content: str,
-    counts: tuple[int, ...],
+    counts: tuple[int | None, ...],
     progress: Progress | None,
 ) -> SplitReport:
     what = f"{source.name}/{split}"
@@ -150,12 +150,13 @@ def _look(
         examples = resolve(source.loader)(root, split)
         check_examples(examples, what=what)
         check = check_split(examples, len(names), what=what, progress=progress)
+        further = further_faults(source, examples) if not check.bad else []
     except UserError as error:
         return SplitReport(n=0, content=None, faults=(f"{what}: {error.message}",))
     except OSError as error:
         return SplitReport(n=0, content=None, faults=(f"{what}: {error}",))
-    faults = [reason for _, reason in check.bad]
-    wrong = count_faults(check.counts, counts, names)
+    faults = [reason for _, reason in check.bad] + further
+    wrong = count_faults(check.counts, counts, names, total=source.totals.get(split))
     if wrong is not None:
         faults.append(f"{what}: {wrong}")
     if not faults and check.content != content:

@@ -108,7 +108,7 @@ def _sources(pattern: str | None) -> list[dict[str, Any]]:
         {
             "name": source.name,
             "title": source.title,
-            "examples": {split: source.size(split) for split in source.counts},
+            "examples": {split: source.published_size(split) for split in source.counts},
             "classes": source.label_space,
             "licence": source.licence,
             "ready": [split for split in source.counts if is_ready(source, split)],
@@ -127,19 +127,25 @@ _ROWS: dict[str, Callable[[str | None], list[dict[str, Any]]]] = {
 
 
 def _print_table(what: str, rows: list[dict[str, Any]]) -> None:
-    from rich.markup import escape
-    from rich.table import Table
+    from benchmark.cli.terminal import columns, out
 
-    from benchmark.cli.terminal import out
+    shown = _ladders(rows) if what == "shifts" else rows
+    header = [name.replace("_", " ") for name in rows[0]] if rows else []
+    columns(header, [[_cell(value) for value in row.values()] for row in shown])
+    out().print(f"[dim]{len(rows)} {what}; robustbench-shift show NAME tells all about one[/]")
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in rows[0] if rows else ():
-        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=name == "name")
+
+def _ladders(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The five severities of a corruption as one line."""
+    merged: dict[str, dict[str, Any]] = {}
     for row in rows:
-        table.add_row(*(escape(_cell(value)) for value in row.values()))
-    console = out()
-    console.print(table)
-    console.print(f"[dim]{len(rows)} {what}; robustbench-shift show NAME tells all about one[/]")
+        stem, _, last = row["name"].rpartition("/")
+        if last in {"1", "2", "3", "4", "5"} and stem:
+            title = row["title"].rpartition(", severity")[0] or row["title"]
+            merged.setdefault(stem, {**row, "name": f"{stem}/1…5", "title": title})
+        else:
+            merged[row["name"]] = row
+    return list(merged.values())
 
 
 def _cell(value: Any) -> str:
