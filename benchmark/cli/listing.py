@@ -151,6 +151,8 @@ def _ladders(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict) and len(value) > 4:
+        return f"{sum(value.values()):,} in {len(value)} splits"
     if isinstance(value, dict):
         return ", ".join(f"{name} {number:,}" for name, number in value.items())
     if isinstance(value, list):

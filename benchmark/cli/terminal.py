@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from benchmark.estimate import Estimate
 
+_NARROWEST = 12
 PIPE_WIDTH = 200  # a file or a pipe has no width of its own; a table must not be cut to 80 columns there
 
 
@@ -29,6 +30,33 @@ def err() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else PIPE_WIDTH)
+
+
+def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Left-aligned columns on stdout, for long lists of plain text; a cell too long for the terminal is cut.
+
+    Rich's table measures and wraps every cell, which takes most of a second for a few hundred rows.
+    """
+    from rich.text import Text
+
+    console = out()
+    widths = [max(map(len, cells)) for cells in zip(header, *rows, strict=True)]
+    spare = console.width - sum(widths) - 2 * (len(widths) - 1)
+    while spare < 0:
+        widest = max(range(len(widths)), key=widths.__getitem__)
+        if widths[widest] <= _NARROWEST:
+            break
+        widths[widest], spare = widths[widest] - 1, spare + 1
+    console.print(Text(_line(header, widths), style="bold"), soft_wrap=True)
+    console.file.write("".join(_line(row, widths) + "\n" for row in rows))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    cut = (
+        cell if len(cell) <= width else cell[: width - 1] + "…"
+        for cell, width in zip(cells, widths, strict=True)
+    )
+    return "  ".join(cell.ljust(width) for cell, width in zip(cut, widths, strict=True)).rstrip()
 
 
 def complain(message: str, *, hint: str | None = None) -> None:
