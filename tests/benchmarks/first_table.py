@@ -1,7 +1,7 @@
 """How long a newcomer waits for the first table, and for the same table again.
 
-``python tests/benchmarks/first_table.py [--smoke] [--json FILE]`` runs ``eval --model digits-cnn`` twice in an
-empty cache: the first trains the model and evaluates it on the whole suite, the second runs no model.
+``python tests/benchmarks/first_table.py [--smoke] [--json FILE]`` runs ``eval --model digits-cnn`` twice in
+an empty cache: the first trains the model and evaluates it on the whole suite, the second runs no model.
 """
 
 from __future__ import annotations
