@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -170,11 +170,20 @@ def balanced_accuracy(prediction: ArrayLike, labels: ArrayLike, *, level: float 
     return stratified_interval(hits, sizes, level=level)
 
 
-def macro_f1(prediction: ArrayLike, labels: ArrayLike, *, seed: int = 0, level: float = 0.95) -> Estimate:
+def macro_f1(
+    prediction: ArrayLike,
+    labels: ArrayLike,
+    *,
+    labelled_only: bool = False,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Estimate:
     """Mean over classes of the F1 score; classes seen neither as label nor as prediction do not count.
 
     Args:
         prediction, labels: int (N,), class indices.
+        labelled_only: average over the classes that occur as a label, as WILDS does (Koh et al. 2021,
+            arXiv 2012.07421); otherwise a class that is only ever predicted counts with F1 = 0.
         seed: of the bootstrap (500 resamples of the confusion matrix) behind the interval.
         level: confidence level in (0, 1).
 
@@ -194,29 +203,49 @@ def macro_f1(prediction: ArrayLike, labels: ArrayLike, *, seed: int = 0, level: 
     rows = np.arange(len(cells))
     for side in (0, 1):
         either[rows, cells[:, side]] += 1
+    counted = np.isin(np.arange(classes.size), cells[:, 0]) if labelled_only else np.full(classes.size, True)
     same = cells[:, 0] == cells[:, 1]
     right[rows[same], cells[same, 0]] = 2
 
     def mean_f1(drawn: Ints) -> Floats:
         seen = drawn @ either
         scores = np.divide(drawn @ right, seen, out=np.zeros_like(seen), where=seen > 0)
+        scores, seen = scores[:, counted], seen[:, counted]
         return np.asarray(scores.sum(axis=1) / (seen > 0).sum(axis=1))
 
     return bootstrap_counts(counts, mean_f1, seed=seed, resamples=500, level=level)
 
 
-def evaluate(columns: PredictionColumns, *, min_group_size: int, level: float = 0.95) -> Metrics:
+def _wilds_f1(columns: PredictionColumns, level: float) -> Estimate:
+    return macro_f1(columns.prediction, columns.labels, labelled_only=True, level=level)
+
+
+FURTHER: Mapping[str, Callable[[PredictionColumns, float], Estimate]] = {"macro_f1": _wilds_f1}
+"""Metrics that only the shifts which are reported in them ask for."""
+
+
+def evaluate(
+    columns: PredictionColumns,
+    *,
+    min_group_size: int,
+    group_weights: Mapping[str, float] | None = None,
+    further: Sequence[str] = (),
+    level: float = 0.95,
+) -> Metrics:
     """All metrics of one model on one shift.
 
     Args:
         columns: the stored predictions.
         min_group_size: groups with fewer examples are never the worst one.
+        group_weights: values of the group columns joined by ``/`` → frequency in training.
+        further: names of ``FURTHER`` that the shift is reported in.
         level: confidence level in (0, 1).
 
     Returns:
         ``accuracy``, ``top5_accuracy``, ``balanced_accuracy``, ``worst_group_accuracy``,
         ``group_balanced_accuracy``, ``nll``, ``brier``, ``ece``; None where one does not apply: top-5 with
-        five classes or fewer, group metrics without groups, means of a single example.
+        five classes or fewer, group metrics without groups, means of a single example. Where asked for also
+        ``adjusted_accuracy`` (None when a weighted group has no example) and the further ones.
     """
     n, classes = len(columns.labels), columns.num_classes
     correct = columns.prediction == columns.labels
@@ -247,7 +276,21 @@ def evaluate(columns: PredictionColumns, *, min_group_size: int, level: float = 
             notes.append(f"nll: {clipped} label probabilities below {SMALLEST_PROBABILITY:.1e} count as that")
     else:
         notes.append("nll, brier and ece need at least two examples")
+    if group_weights:
+        metrics["adjusted_accuracy"] = _adjusted(found, group_weights, notes, level=level)
+    metrics |= {name: FURTHER[name](columns, level) for name in further}
     return Metrics(metrics=metrics, groups=found, worst_group=worst, notes=notes)
+
+
+def _adjusted(
+    found: Sequence[GroupAccuracy], group_weights: Mapping[str, float], notes: list[str], *, level: float
+) -> Estimate | None:
+    weights = {tuple(values.split("/")): weight for values, weight in group_weights.items()}
+    empty = sorted(", ".join(names) for names in set(weights) - {group.names for group in found})
+    if empty:
+        notes.append(f"no adjusted accuracy: no example of the weighted groups {'; '.join(empty)}")
+        return None
+    return adjusted_average(found, weights=weights, level=level)
 
 
 def _group_notes(worst: WorstGroup, group_columns: Mapping[str, Sequence[str]], found: int) -> list[str]:

@@ -1,0 +1,98 @@
+"""Metrics that a data set is reported in: the adjusted average, macro F1 as WILDS counts it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from benchmark.metrics import PredictionColumns, adjusted_average, evaluate, macro_f1
+from shifts.errors import UserError
+from shifts.spec import ShiftSpec
+
+
+def columns(groups: np.ndarray, correct: np.ndarray) -> PredictionColumns:
+    n = len(correct)
+    labels = groups[:, 0]
+    prediction = np.where(correct, labels, 1 - labels)
+    half = np.full(n, 0.5)
+    return PredictionColumns(
+        labels=labels,
+        prediction=prediction,
+        confidence=half,
+        label_probability=half,
+        squared_probability_sum=half,
+        top5=np.stack([prediction, 1 - prediction], axis=1),
+        groups=groups,
+        group_columns={"class": ("landbird", "waterbird"), "place": ("land", "water")},
+        num_classes=2,
+    )
+
+
+SIZES = {"landbird/land": 40, "landbird/water": 40, "waterbird/land": 20, "waterbird/water": 20}
+RIGHT = {"landbird/land": 40, "landbird/water": 20, "waterbird/land": 5, "waterbird/water": 18}
+WEIGHTS = {"landbird/land": 3498, "landbird/water": 184, "waterbird/land": 56, "waterbird/water": 1057}
+
+
+def waterbirds() -> PredictionColumns:
+    cells = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    groups = np.repeat(cells, list(SIZES.values()), axis=0)
+    correct = np.concatenate([np.arange(SIZES[name]) < RIGHT[name] for name in SIZES])
+    return columns(groups, correct)
+
+
+def test_adjusted_accuracy_appears_with_weights() -> None:
+    found = evaluate(waterbirds(), min_group_size=10, group_weights=WEIGHTS)
+    expected = sum(WEIGHTS[name] * RIGHT[name] / SIZES[name] for name in SIZES) / sum(WEIGHTS.values())
+    estimate = found.metrics["adjusted_accuracy"]
+    assert estimate is not None
+    assert estimate.value == pytest.approx(expected)
+    by_tuple = {tuple(name.split("/")): weight for name, weight in WEIGHTS.items()}
+    assert estimate == adjusted_average(found.groups, weights=by_tuple)
+    assert "adjusted_accuracy" not in evaluate(waterbirds(), min_group_size=10).metrics
+
+
+def test_without_a_group_there_is_no_adjusted_accuracy_and_the_notes_say_why() -> None:
+    whole = waterbirds()
+    kept = ~((whole.groups == (1, 0)).all(axis=1))
+    found = evaluate(
+        columns(whole.groups[kept], (whole.prediction == whole.labels)[kept]),
+        min_group_size=10,
+        group_weights=WEIGHTS,
+    )
+    assert found.metrics["adjusted_accuracy"] is None
+    assert "no adjusted accuracy: no example of the weighted groups waterbird, land" in found.notes
+
+
+def test_macro_f1_over_labelled_classes_agrees_with_scikit_learn() -> None:
+    draw = np.random.default_rng(3)
+    labels = draw.choice([0, 1, 4], 200)
+    prediction = np.where(draw.random(200) < 0.6, labels, draw.integers(0, 6, 200))
+    ours = macro_f1(prediction, labels, labelled_only=True)
+    theirs = f1_score(labels, prediction, average="macro", labels=np.unique(labels), zero_division=0)
+    assert ours.value == pytest.approx(theirs)
+    assert ours.low < ours.value < ours.high
+    assert macro_f1(prediction, labels).value == pytest.approx(
+        f1_score(labels, prediction, average="macro", zero_division=0)
+    )
+
+
+def test_further_metrics_come_by_name() -> None:
+    found = evaluate(waterbirds(), min_group_size=10, further=("macro_f1",))
+    assert list(found.metrics)[-1] == "macro_f1"
+    assert found.metrics["macro_f1"] is not None
+
+
+def test_weights_must_name_a_value_of_every_column() -> None:
+    with pytest.raises(UserError, match="does not name one value for each"):
+        ShiftSpec(
+            name="x",
+            title="x",
+            kind="reference",
+            support="in",
+            source="toy",
+            split="test",
+            label_space="toy",
+            groups=("class", "shade"),
+            group_weights={"dark": 1.0},
+        )
