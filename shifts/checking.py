@@ -114,13 +114,15 @@ def count_faults(
     """In words, where the examples per class differ from the declared ones; None where they agree.
 
     Args:
-        declared: examples of each class; None where any number but none will do.
-        total: examples in all, where it is declared besides.
+        declared: examples of each class; None where any number but none will do, or, with a total, any.
+        total: examples in all, where it is declared besides. With the right total a class may be empty: a
+            domain or a time need not show every class.
 
     >>> count_faults([3, 0], [3, 3], ["cat", "dog"])
     "3 images instead of 6: 0 of class 'dog' instead of 3"
     >>> count_faults([3, 0], [None, None], ["cat", "dog"])
     "3 images: 0 of class 'dog' instead of at least 1"
+    >>> count_faults([3, 0], [None, None], ["cat", "dog"], total=3)
     """
     known = [want for want in declared if want is not None]
     expected = sum(known) if len(known) == len(declared) else total
@@ -129,6 +131,8 @@ def count_faults(
         for name, have, want in zip(names, found, declared, strict=True)
         if (have != want if want is not None else not have)
     ]
+    if total is not None and sum(found) == total:
+        wrong = [(name, have, want) for name, have, want in wrong if want != "at least 1"]
     if not wrong and expected in (None, sum(found)):
         return None
     parts = [f"{have} of class {name!r} instead of {want}" for name, have, want in wrong[:limit]]

@@ -12,7 +12,7 @@ import numpy as np
 
 from shifts.data import Examples
 from shifts.errors import CorruptDataError
-from shifts.readers.payloads import PackedPayloads
+from shifts.readers.payloads import ArrayPayloads, PackedPayloads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,16 +47,20 @@ def has_arrays(path: Path, *names: str) -> bool:
 def npy(path: Path, *, dtype: str, ndim: int) -> NDArray[Any]:
     """An array mapped from a file, not read.
 
+    Args:
+        dtype: NumPy's name of it, or ``"integer"`` for any of these.
+
     Raises:
         CorruptDataError: no such file, another dtype or number of axes, cut short, or pickled objects.
     """
+    kind = np.integer if dtype == "integer" else np.dtype(dtype)
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except _DAMAGED as error:
         raise CorruptDataError(
             f"{path} is not a readable array: {error}", hint="get the file again"
         ) from error
-    if not isinstance(array, np.ndarray) or array.dtype != np.dtype(dtype) or array.ndim != ndim:
+    if not isinstance(array, np.ndarray) or not np.issubdtype(array.dtype, kind) or array.ndim != ndim:
         found = f"{array.dtype}, {array.ndim} axes" if isinstance(array, np.ndarray) else "several arrays"
         raise CorruptDataError(
             f"{path} holds {found}; expected {dtype}, {ndim} axes", hint="get the file again"
@@ -120,3 +124,25 @@ def encoded_npz(path: Path, *, prefix: str) -> Examples:
         labels=labels.astype(np.int64),
         ids=row_ids(prefix, rows.tolist()),
     )
+
+
+def array_rows(
+    images: NDArray[Any], labels: NDArray[Any], *, paths: Sequence[Path], ids: Sequence[str], side: int
+) -> Examples:
+    """Pixels that are rows of an array, with a label for each.
+
+    Args:
+        images: uint8 (N, side, side, 3).
+        labels: integers (N,).
+        paths: the files both come from, that of the images first.
+
+    Raises:
+        CorruptDataError: shapes that do not fit.
+    """
+    if images.dtype != np.uint8 or images.shape != (len(labels), side, side, 3) or len(ids) != len(labels):
+        raise CorruptDataError(
+            f"{paths[0]} holds images {images.dtype} {images.shape} for {len(labels)} labels; expected uint8 "
+            f"({len(ids)}, {side}, {side}, 3)",
+            hint="get the files again; images and labels belong together",
+        )
+    return Examples(payloads=ArrayPayloads(images, paths), labels=labels.astype(np.int64), ids=ids)

@@ -103,7 +103,7 @@ class ArrayPayloads:
             image = image.transpose(1, 2, 0)
         elif self._order == "HW":
             image = np.repeat(image[:, :, None], 3, axis=2)
-        return np.array(image)  # a copy of its own, contiguous: nobody writes into the file
+        return np.array(image, order="C")  # a copy of its own: nobody writes into the file
 
     def where(self, index: int) -> str:
         return f"{self._paths[0]}, row {index}"
@@ -185,3 +185,26 @@ class Chain:
 
     def paths(self) -> list[Path]:
         return [path for part in self._parts if isinstance(part, Placed) for path in part.paths()]
+
+
+class Subset:
+    """Some of the rows of other payloads.
+
+    Args:
+        rows: int64 (n,), their positions in ``payloads``.
+    """
+
+    def __init__(self, payloads: Payloads, rows: NDArray[np.int64]) -> None:
+        self._payloads, self._rows = payloads, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> bytes | Pixels:
+        return self._payloads[int(self._rows[index])]
+
+    def where(self, index: int) -> str:
+        return where(self._payloads, int(self._rows[index])) or f"image {index}"
+
+    def paths(self) -> list[Path]:
+        return self._payloads.paths() if isinstance(self._payloads, Placed) else []
