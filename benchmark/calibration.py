@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.estimate import Estimate
 from benchmark.groups import answers
-from benchmark.intervals import mean_interval
+from benchmark.intervals import mean_interval, wilson
 
 Floats = NDArray[np.float64]
 
@@ -140,3 +142,55 @@ def probabilities(values: ArrayLike, name: str, *, shape: tuple[int, ...] | None
     if not ((p >= 0) & (p <= 1 + 1e-4)).all():
         raise ValueError(f"{name} must be probabilities in [0, 1] without NaN")
     return p
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReliabilityBin:
+    """Examples of similar confidence.
+
+    Attributes:
+        low, high: the bin is (low, high].
+        n: examples in it, at least 1.
+        confidence: their mean confidence.
+        accuracy: with its Wilson interval.
+    """
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: Estimate
+
+
+def reliability_bins(
+    confidence: ArrayLike, correct: ArrayLike, *, bins: int = 15, level: float = 0.95
+) -> tuple[ReliabilityBin, ...]:
+    """What a reliability diagram shows: the occupied ones of ``bins`` bins of equal width, as in ``ece``.
+
+    Args:
+        confidence: float (N,), probability of the predicted class.
+        correct: bool (N,), whether the prediction is the label.
+        bins: number of bins.
+        level: confidence level in (0, 1).
+
+    Raises:
+        ValueError: no example, NaN, or confidences outside [0, 1].
+
+    >>> [(one.n, one.accuracy.value) for one in reliability_bins([0.9, 0.9, 0.6, 0.6], [1, 1, 1, 0])]
+    [(2, 0.5), (2, 1.0)]
+    """
+    p, right = probabilities(confidence, "confidence"), answers(correct)
+    if right.shape != p.shape or bins < 1:
+        raise ValueError(f"{p.shape} confidences and {right.shape} answers in {bins} bins do not fit")
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    which = np.searchsorted(edges[1:-1], p, side="left")
+    return tuple(
+        ReliabilityBin(
+            low=float(edges[place]),
+            high=float(edges[place + 1]),
+            n=int((which == place).sum()),
+            confidence=float(p[which == place].mean()),
+            accuracy=wilson(int(right[which == place].sum()), int((which == place).sum()), level=level),
+        )
+        for place in np.unique(which).tolist()
+    )

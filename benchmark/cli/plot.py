@@ -1,0 +1,136 @@
+"""``plot``: figures from stored results and published baselines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from benchmark.plots.panels import Panel
+    from benchmark.result import Result
+
+KINDS = ("scatter", "severity", "reliability")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("plot")(plot)
+
+
+def plot(
+    shift: Annotated[list[str], typer.Option("--shift", "-s", help="Name or pattern; may be repeated.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="FILE.png, .pdf, .svg, or .html to explore.")
+    ],
+    reference: Annotated[str | None, typer.Option("--reference", "-r", help="The x axis.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="NAME, NAME@VERSION or results:DIR; default: the one of the pair.")
+    ] = None,
+    scale: Annotated[str, typer.Option(help="probit, logit or linear.")] = "probit",
+    kind: Annotated[str, typer.Option(help="scatter, severity or reliability.")] = "scatter",
+    model: Annotated[list[str] | None, typer.Option("--model", "-m", help="Only these of my models.")] = None,
+    results: Annotated[Path | None, typer.Option(help="The results folder; default ./results.")] = None,
+) -> None:
+    """Draw accuracy on the line, severity curves or reliability diagrams."""
+    from benchmark.cli.fit import choice
+    from benchmark.cli.terminal import out
+    from benchmark.plots.style import FORMATS
+    from benchmark.report import latest
+    from benchmark.store import Store, results_home
+    from shifts.registry import matches
+
+    if kind not in KINDS:
+        raise typer.BadParameter(f"--kind is one of {', '.join(KINDS)}, not {kind!r}")
+    endings = (*FORMATS, ".html") if kind == "scatter" else FORMATS
+    if output.suffix.lower() not in endings:
+        raise typer.BadParameter(f"{output.name}: a {kind} figure ends in {', '.join(endings)}")
+    found = [
+        pair
+        for pair in latest(Store(results_home(results)).results())
+        if not model or any(matches(pair[1].model, pattern) for pattern in model)
+    ]
+    if kind == "severity":
+        _severity(found, shift, output)
+    elif kind == "reliability":
+        _reliability(found, shift, output)
+    else:
+        from benchmark.plots.panels import build_panel
+
+        panels = [
+            build_panel(
+                name, reference=reference, baseline=baseline, scale=choice(scale, "scale"), results=found
+            )
+            for name in _names(found, shift, baseline)
+        ]
+        _scatter(panels, output)
+    out().print(f"{output}", soft_wrap=True)
+
+
+def _names(found: list[tuple[Path, Result]], patterns: list[str], baseline: str | None) -> list[str]:
+    """Shifts by pattern among the results and the baselines; a name that matches nothing is kept as it is."""
+    from benchmark.baselines import baseline_names, load_baseline
+    from shifts.registry import matches
+
+    known = dict.fromkeys(result.shift for _, result in found if result.reference)
+    for name in [baseline] if baseline else baseline_names():
+        known.update(dict.fromkeys(pair[1] for pair in load_baseline(name).pairs()))
+    names: dict[str, None] = {}
+    for pattern in patterns:
+        hits = [pattern] if pattern in known else [name for name in known if matches(name, pattern)]
+        names.update(dict.fromkeys(hits or [pattern]))
+    return list(names)
+
+
+def _scatter(panels: list[Panel], output: Path) -> None:
+    if output.suffix.lower() == ".html":
+        from benchmark.plots.interactive import save_page
+
+        save_page(panels, output)
+        return
+    from benchmark.plots.scatter import scatter
+    from benchmark.plots.style import save
+
+    save(scatter(panels), output)
+
+
+def _severity(found: list[tuple[Path, Result]], patterns: list[str], output: Path) -> None:
+    from benchmark.lookup import shifts_of
+    from benchmark.plots.curves import severity_curves
+    from benchmark.plots.style import save
+    from shifts.errors import ResultsError
+
+    named = set(shifts_of(found, patterns))
+    below = {
+        result.shift for _, result in found if any(result.shift.startswith(f"{name}/") for name in named)
+    }
+    chosen = [result for _, result in found if result.shift in named | below and result.severity is not None]
+    references = {result.reference for result in chosen}
+    chosen += [result for _, result in found if result.shift in references]
+    if not references:
+        raise ResultsError(
+            "none of these shifts has severities",
+            hint="robustbench-shift list shifts '*/5' names some",
+        )
+    save(severity_curves(chosen), output)
+
+
+def _reliability(found: list[tuple[Path, Result]], patterns: list[str], output: Path) -> None:
+    from benchmark.calibration import ece, reliability_bins
+    from benchmark.lookup import shifts_of
+    from benchmark.plots.curves import reliability
+    from benchmark.plots.style import save
+    from benchmark.predictions import read_predictions
+    from benchmark.store import PREDICTIONS
+
+    named = shifts_of(found, patterns)
+    diagrams, errors = {}, {}
+    for folder, result in sorted(found, key=lambda pair: (pair[1].model, pair[1].shift)):
+        if result.shift in named and result.status == "ok":
+            columns = read_predictions(folder / PREDICTIONS).columns()
+            correct = columns.prediction == columns.labels
+            title = f"{result.model}\n{result.shift}"
+            diagrams[title] = reliability_bins(columns.confidence, correct)
+            errors[title] = ece(columns.confidence, correct)
+    save(reliability(diagrams, errors=errors), output)

@@ -1,0 +1,1 @@
+"""Figures from stored results: Matplotlib for print, one self-contained page to explore."""
