@@ -1,4 +1,4 @@
-"""Tables as files: CSV with every number unrounded, Markdown to be read."""
+"""Tables as files: CSV with every number unrounded, Markdown and LaTeX to be read."""
 
 from __future__ import annotations
 
@@ -53,6 +53,48 @@ def write_markdown(path: Path, rows: Sequence[Row]) -> None:
         ]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     write_atomic(path, "\n".join(lines) + "\n")
+
+
+def write_latex(path: Path, rows: Sequence[Row]) -> None:
+    """A booktabs table, one block per model; percent, points, one decimal; weak lines are marked."""
+    lines = [
+        "% \\usepackage{booktabs}",
+        "\\begin{tabular}{lrrrr}",
+        "\\toprule",
+        "shift & $n$ & accuracy (\\%) & reference (\\%) & effective robustness (points) \\\\",
+    ]
+    last = None
+    for row in rows:
+        result = row.result
+        if (result.model, result.model_digest) != last:
+            last = (result.model, result.model_digest)
+            lines += ["\\midrule", f"\\multicolumn{{5}}{{l}}{{\\textbf{{{_latex(result.model)}}}}} \\\\"]
+        reference = "--" if row.reference_accuracy is None else f"{100 * row.reference_accuracy.value:.1f}"
+        effective = "--"
+        if row.effective is not None:
+            one = row.effective
+            mark = "$^{w}$" if "weak fit" in row.flags else ""
+            mark += "$^{n}$" if "within noise" in row.flags else ""
+            effective = f"${100 * one.value:+.1f}$ [${100 * one.low:+.1f}$, ${100 * one.high:+.1f}$]{mark}"
+        accuracy = _text(result.accuracy) if result.status == "ok" else "failed"
+        lines.append(
+            f"{_latex(result.shift)} & {result.n} & {_latex(accuracy)} & {reference} & {effective} \\\\"
+        )
+    lines += [
+        "\\bottomrule",
+        "\\end{tabular}",
+        "% 95 % intervals in brackets; w: weak fit of the baseline line (r2 < 0.7); n: within noise",
+    ]
+    write_atomic(path, "\n".join(lines) + "\n")
+
+
+_LATEX = str.maketrans(
+    {letter: f"\\{letter}" for letter in "&%$#_{}"} | {"–": "--", "\\": "\\textbackslash{}"}
+)
+
+
+def _latex(text: str) -> str:
+    return text.translate(_LATEX)
 
 
 def _text(estimate: Estimate | None) -> str:

@@ -69,7 +69,7 @@ def paired_effective_robustness(
     sizes = [right.shape[1] for right in sets]
     weights = np.ones((len(sets[0]) - 1, 1), dtype=np.float32)
     value = float(_differences(whole[0], whole[1], weights, scale=scale, sizes=sizes)[0])
-    drawn = [_resampled(right, resamples=resamples, blocks=blocks, rng=rng) for right in sets]
+    drawn = [resampled_accuracies(right, resamples=resamples, blocks=blocks, rng=rng) for right in sets]
     if over_models:
         weights = _draws(len(sets[0]) - 1, resamples, rng).T
     differences = _differences(drawn[0], drawn[1], weights, scale=scale, sizes=sizes)
@@ -95,10 +95,17 @@ def _stacked(model: ArrayLike, members: ArrayLike, name: str) -> NDArray[np.bool
     return np.concatenate([own[None], others])
 
 
-def _resampled(
+def resampled_accuracies(
     right: NDArray[np.bool_], *, resamples: int, blocks: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Accuracies (M + 1, R) of all models on resampled images, the same draw for all of them."""
+    """Accuracies (M, R) of M models on resampled images, the same draw for all of them.
+
+    Args:
+        right: bool (M, N), whether each model is right on each image.
+        resamples: R.
+        blocks: images are drawn in this many random blocks of equal size; one by one where they are fewer.
+        rng: the generator.
+    """
     n = right.shape[1]
     count = min(n, blocks)
     # A random image per block at first; the blocks then differ in size by one image at most.
