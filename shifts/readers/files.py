@@ -101,12 +101,16 @@ class TarFiles:
                     if not member.isreg() or member.issparse():
                         raise CorruptDataError(f"{root} holds {member.name!r}, which is no regular file")
                     if member.offset_data + member.size > size:
-                        raise CorruptDataError(f"{root} is cut short inside {member.name!r}")
+                        raise CorruptDataError(
+                            f"{root} is cut short inside {member.name!r}", hint="get the tar again"
+                        )
                     name = member.name.removeprefix("./")
                     if not is_junk(name.rpartition("/")[2]):
                         self._places[name] = (member.offset_data, member.size)
         except (tarfile.TarError, EOFError) as error:
-            raise CorruptDataError(f"{root} is not a readable uncompressed tar: {error}") from error
+            raise CorruptDataError(
+                f"{root} is not a readable uncompressed tar: {error}", hint="get the tar again"
+            ) from error
 
     @cached_property
     def _tree(self) -> dict[str, tuple[set[str], list[str]]]:

@@ -127,6 +127,20 @@ class ParquetPayloads:
     def paths(self) -> list[Path]:
         return self._paths
 
+    def names(self) -> list[str | None]:
+        """N names of the files that the images once were, as far as the rows keep them."""
+        found: list[str | None] = []
+        for path in self._paths:
+            with _readable(path):
+                opened = _open(path)
+                kind = opened.schema_arrow.field(self._image).type
+                if kind.get_field_index("path") < 0:
+                    found += [None] * opened.metadata.num_rows
+                else:
+                    column = opened.read(columns=[f"{self._image}.path"]).column(0).combine_chunks()
+                    found += column.field("path").to_pylist()
+        return found
+
     def __getstate__(self) -> dict[str, Any]:
         return {
             key: value for key, value in self.__dict__.items() if key not in ("_lock", "_cache", "_stream")
@@ -135,6 +149,25 @@ class ParquetPayloads:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock, self._cache, self._stream = threading.Lock(), OrderedDict(), None
+
+
+def column_of(paths: Sequence[Path], name: str) -> NDArray[Any]:
+    """A plain column of files whose rows follow one another.
+
+    Raises:
+        CorruptDataError: no parquet, cut short, or without this column.
+    """
+    parts: list[NDArray[Any]] = []
+    for path in paths:
+        with _readable(path):
+            opened = _open(path)
+            if name not in opened.schema_arrow.names:
+                raise CorruptDataError(
+                    f"{path} has the columns {', '.join(opened.schema_arrow.names)}; expected {name!r}",
+                    hint="point to the parquet files as the Hub serves them",
+                )
+            parts.append(opened.read(columns=[name]).column(name).to_numpy(zero_copy_only=False))
+    return np.concatenate(parts)
 
 
 class _readable:

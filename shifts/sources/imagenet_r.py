@@ -1,0 +1,123 @@
+"""ImageNet-R: renditions (art, cartoons, sculptures, toys, ...) of 200 ImageNet classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shifts.sources.imagenet import RUSSAKOVSKY
+from shifts.spec import SHIFTS, SOURCES, ImageSource, RemoteFile, ShiftSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shifts.data import Examples
+
+HENDRYCKS = (
+    "Hendrycks, Basart, Mu, Kadavath, Wang, Dorundo, Desai, Zhu, Parajuli, Guo, Song, Steinhardt and "
+    "Gilmer. The Many Faces of Robustness. ICCV 2021, arXiv 2006.16241."
+)
+
+# Indices of its classes among the 1000 sorted wnids, in the order in which copies number them from 0 to 199.
+# fmt: off
+CLASSES = (
+    1, 2, 4, 6, 8, 9, 11, 13, 22, 23, 26, 29, 31, 39, 47, 63, 71, 76, 79, 84, 90, 94, 96, 97, 99, 100, 105,
+    107, 113, 122, 125, 130, 132, 144, 145, 147, 148, 150, 151, 155, 160, 161, 162, 163, 171, 172, 178, 187,
+    195, 199, 203, 207, 208, 219, 231, 232, 234, 235, 242, 245, 247, 250, 251, 254, 259, 260, 263, 265, 267,
+    269, 276, 277, 281, 288, 289, 291, 292, 293, 296, 299, 301, 308, 309, 310, 311, 314, 315, 319, 323, 327,
+    330, 334, 335, 337, 338, 340, 341, 344, 347, 353, 355, 361, 362, 365, 366, 367, 368, 372, 388, 390, 393,
+    397, 401, 407, 413, 414, 425, 428, 430, 435, 437, 441, 447, 448, 457, 462, 463, 469, 470, 471, 472, 476,
+    483, 487, 515, 546, 555, 558, 570, 579, 583, 587, 593, 594, 596, 609, 613, 617, 621, 629, 637, 657, 658,
+    701, 717, 724, 763, 768, 774, 776, 779, 780, 787, 805, 812, 815, 820, 824, 833, 847, 852, 866, 875, 883,
+    889, 895, 907, 928, 931, 932, 933, 934, 936, 937, 943, 945, 947, 948, 949, 951, 953, 954, 957, 963, 965,
+    967, 980, 981, 983, 988,
+)
+# fmt: on
+
+SOURCES.register(
+    ImageSource(
+        name="imagenet-r",
+        title="ImageNet-R",
+        label_space="imagenet-1k",
+        counts={"test": tuple(None if index in CLASSES else 0 for index in range(1000))},
+        totals={"test": 30_000},
+        files=(
+            RemoteFile(
+                filename="imagenet-r.tar",
+                urls=("https://people.eecs.berkeley.edu/~hendrycks/imagenet-r.tar",),
+                md5="a61312130a589d0ca1a8fca1f2bd3337",
+                sha256="18c6bf493b39a0d975d48e587437f562caab9c52ae6327dcfa9dd8eb54aa1b52",
+                size=2_191_079_936,
+            ),
+        ),
+        licence="MIT (repository); images are works of their artists, used for research",
+        citation=HENDRYCKS,
+        homepage="https://github.com/hendrycks/imagenet-r",
+        layouts=(
+            "imagenet-r.tar or its folder imagenet-r/n01498041/NAME.jpg (200 wnids)",
+            "parquet files with image and label (an index, or a position among the 200)",
+            "webdataset shards of KEY.jpg and KEY.cls (the same)",
+        ),
+        loader="shifts.sources.imagenet_r:load",
+        notes="86 of its classes are ImageNet-A's, too.",
+    )
+)
+
+_REFERENCE = "imagenet-val/r-classes"
+_COMMON: dict[str, Any] = {
+    "source": "imagenet-r",
+    "split": "test",
+    "label_space": "imagenet-1k",
+    "kind": "natural",
+    "support": "out",
+    "groups": ("class",),
+}
+
+SHIFTS.register(
+    ShiftSpec(
+        name=_REFERENCE,
+        title="ImageNet-1k validation set, the 200 classes of ImageNet-R",
+        kind="reference",
+        support="in",
+        source="imagenet-val",
+        split="val",
+        label_space="imagenet-1k",
+        class_indices=CLASSES,
+        groups=("class",),
+        citation=RUSSAKOVSKY,
+    ),
+    ShiftSpec(
+        name="imagenet-r",
+        title="ImageNet-R, answers among its 200 classes",
+        reference=_REFERENCE,
+        class_indices=CLASSES,
+        notes="Logits restricted to the 200 classes before the argmax, as in the authors' eval.py.",
+        **_COMMON,
+    ),
+    ShiftSpec(
+        name="imagenet-r/all-classes",
+        title="ImageNet-R, answers among all 1000 classes",
+        reference="imagenet-val",
+        notes="Harder than the published protocol, which masks the 800 other classes; never mix the two.",
+        **_COMMON,
+    ),
+)
+
+
+def load(root: Path, split: str) -> Examples:
+    """ImageNet-R in any of its layouts; ids ``n01498041/NAME``.
+
+    Raises:
+        DataNotFoundError, CorruptDataError: see ``shifts.readers``.
+    """
+    from shifts.readers.imagenet import Family, by_wnid
+    from shifts.readers.imagenet_tables import class_table
+
+    family = Family(
+        source="imagenet-r",
+        folders=by_wnid(CLASSES),
+        canonical=class_table()[0],
+        below=("imagenet-r", "test", ""),
+        called=("test", "validation", "val", "train"),
+        positions=CLASSES,
+    )
+    return family.open(root, split)
