@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from benchmark.plots.panels import Panel
     from benchmark.result import Result
 
-KINDS = ("scatter", "severity", "reliability")
+KINDS = ("scatter", "severity", "reliability", "shape-bias")
 
 
 def register(app: typer.Typer) -> None:
@@ -20,20 +20,25 @@ def register(app: typer.Typer) -> None:
 
 
 def plot(
-    shift: Annotated[list[str], typer.Option("--shift", "-s", help="Name or pattern; may be repeated.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="FILE.png, .pdf, .svg, or .html to explore.")
     ],
+    shift: Annotated[
+        list[str] | None, typer.Option("--shift", "-s", help="Name or pattern; may be repeated.")
+    ] = None,
     reference: Annotated[str | None, typer.Option("--reference", "-r", help="The x axis.")] = None,
     baseline: Annotated[
         str | None, typer.Option(help="NAME, NAME@VERSION or results:DIR; default: the one of the pair.")
     ] = None,
     scale: Annotated[str, typer.Option(help="probit, logit or linear.")] = "probit",
-    kind: Annotated[str, typer.Option(help="scatter, severity or reliability.")] = "scatter",
+    kind: Annotated[str, typer.Option(help="scatter, severity, reliability or shape-bias.")] = "scatter",
     model: Annotated[list[str] | None, typer.Option("--model", "-m", help="Only these of my models.")] = None,
+    trials: Annotated[
+        list[Path] | None, typer.Option(help="Shape bias: a published file of trials; may be repeated.")
+    ] = None,
     results: Annotated[Path | None, typer.Option(help="The results folder; default ./results.")] = None,
 ) -> None:
-    """Draw accuracy on the line, severity curves or reliability diagrams."""
+    """Draw accuracy on the line, severity curves, reliability diagrams or shape bias."""
     from benchmark.cli.fit import choice
     from benchmark.cli.terminal import out
     from benchmark.plots.style import FORMATS
@@ -43,6 +48,9 @@ def plot(
 
     if kind not in KINDS:
         raise typer.BadParameter(f"--kind is one of {', '.join(KINDS)}, not {kind!r}")
+    if not shift and not trials:
+        raise typer.BadParameter("which shift? give --shift")
+    shift = shift or []
     endings = (*FORMATS, ".html") if kind == "scatter" else FORMATS
     if output.suffix.lower() not in endings:
         raise typer.BadParameter(f"{output.name}: a {kind} figure ends in {', '.join(endings)}")
@@ -55,6 +63,8 @@ def plot(
         _severity(found, shift, output)
     elif kind == "reliability":
         _reliability(found, shift, output)
+    elif kind == "shape-bias":
+        _shape_bias(found, shift, trials or [], output)
     else:
         from benchmark.plots.panels import build_panel
 
@@ -134,3 +144,27 @@ def _reliability(found: list[tuple[Path, Result]], patterns: list[str], output: 
             diagrams[title] = reliability_bins(columns.confidence, correct)
             errors[title] = ece(columns.confidence, correct)
     save(reliability(diagrams, errors=errors), output)
+
+
+def _shape_bias(
+    found: list[tuple[Path, Result]], patterns: list[str], trials: list[Path], output: Path
+) -> None:
+    from benchmark.lookup import shifts_of
+    from benchmark.plots.curves import shape_bias
+    from benchmark.plots.style import save
+    from benchmark.predictions import read_predictions
+    from benchmark.shape_bias import of_predictions, pooled, read_trials
+    from benchmark.store import PREDICTIONS
+
+    named = shifts_of(found, patterns) if patterns else []
+    observers = [
+        of_predictions(read_predictions(folder / PREDICTIONS))
+        for folder, result in found
+        if result.shift in named and result.status == "ok"
+    ]
+    published = [read_trials(path) for path in sorted(trials)]
+    people = [one for one in published if one.human]
+    observers += [one for one in published if not one.human]
+    if people:
+        observers.append(pooled(f"humans ({len(people)})", people))
+    save(shape_bias(observers), output)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmark.calibration import ReliabilityBin
 from benchmark.estimate import Estimate
-from benchmark.plots.style import CYCLE, DASHES, MARKERS, figure_style
+from benchmark.plots.style import CYCLE, DASHES, HUMAN, MARKERS, figure_style
 from benchmark.result import Result
+from benchmark.shape_bias import ShapeBias
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -145,27 +145,6 @@ def reliability(
     return figure
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShapeBias:
-    """Decisions of one observer on cue-conflict images (Geirhos et al. 2019, arXiv 1811.12231).
-
-    Attributes:
-        by_class: shape class → (decisions for the shape, decisions for the texture).
-        human: drawn apart.
-    """
-
-    observer: str
-    by_class: Mapping[str, tuple[int, int]]
-    human: bool = False
-
-    @property
-    def value(self) -> float:
-        """Shape decisions over shape and texture decisions, all classes together."""
-        shape = sum(pair[0] for pair in self.by_class.values())
-        texture = sum(pair[1] for pair in self.by_class.values())
-        return shape / (shape + texture) if shape + texture else float("nan")
-
-
 def shape_bias(observers: Sequence[ShapeBias]) -> Figure:
     """Fraction of shape decisions by class: a row per class, a mark per observer, its mean as a line."""
     from matplotlib.figure import Figure as Canvas
@@ -175,7 +154,7 @@ def shape_bias(observers: Sequence[ShapeBias]) -> Figure:
         figure = Canvas(figsize=(5.2, 0.27 * len(classes) + 1.7), layout="constrained")
         axes = figure.subplots()
         for number, one in enumerate(observers):
-            colour = MARKED if one.human else CYCLE[number % len(CYCLE)]
+            colour = HUMAN if one.human else CYCLE[number % len(CYCLE)]
             marker = MARKERS[number % len(MARKERS)]
             rows, values = [], []
             for row, name in enumerate(classes):
@@ -199,6 +178,3 @@ def shape_bias(observers: Sequence[ShapeBias]) -> Figure:
         axes.set_xlabel("shape decisions (% of shape and texture decisions)")
         figure.legend(loc="outside lower center", ncols=min(3, len(observers)), frameon=False)
     return figure
-
-
-MARKED = "#B2182B"

@@ -28,6 +28,7 @@ FAMILIES: dict[str, tuple[str, str, str]] = {
 }
 OTHER = ("other", "#BBBBBB", ".")
 MINE = "#D55E00"
+HUMAN = "#B2182B"
 LINE = "#222222"
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
 DASHES = ("-", "--", "-.", ":")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +18,14 @@ from benchmark.baselines import load_baseline
 from benchmark.calibration import ece, reliability_bins
 from benchmark.cli import run
 from benchmark.lookup import measured
-from benchmark.plots.curves import ShapeBias, reliability, severity_curves, shape_bias
+from benchmark.plots.curves import reliability, severity_curves, shape_bias
 from benchmark.plots.interactive import page
 from benchmark.plots.labels import place_labels
 from benchmark.plots.panels import build_panel
 from benchmark.plots.scatter import scatter
 from benchmark.plots.style import percent_ticks, save
 from benchmark.scales import Scale, to_scale
+from benchmark.shape_bias import ShapeBias, pooled, read_trials
 from benchmark.store import Store
 from shifts.errors import UserError
 from tests.benchmark.made_results import make
@@ -142,6 +145,38 @@ def test_shape_bias_of_humans_and_networks() -> None:
     assert "humans: 92 %" in said and "cat" in said
 
 
+def test_shape_bias_of_the_published_trials(real_data: Path, tmp_path: Path) -> None:
+    folder = real_data / "shape_texture"
+    with zipfile.ZipFile(folder / "human_and_cnn_trials.zip") as archive:
+        archive.extractall(tmp_path)
+    with (folder / "shape_bias_from_trials.csv").open() as stream:
+        published = list(csv.DictReader(stream))
+    people = []
+    for line in published:
+        (path,) = (tmp_path / line["experiment"]).glob(f"*experiment_{line['observer']}.csv")
+        found = read_trials(path)
+        assert found.decisions == (int(line["n_shape"]), int(line["n_texture"]))
+        assert 100 * found.value == pytest.approx(float(line["shape_bias_pct"]), abs=0.005)
+        people += [found] if found.human else []
+    together = pooled("humans", people)
+    assert len(people) == 10 and together.human and together.value > 0.9
+    broken = tmp_path / "broken.csv"
+    broken.write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="not a file of trials"):
+        read_trials(broken)
+
+
+def test_shape_bias_from_the_command_line(real_data: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(real_data / "shape_texture" / "human_and_cnn_trials.zip") as archive:
+        archive.extractall(tmp_path)
+    trials = [str(path) for path in tmp_path.glob("style-transfer-512-nomask-experiment/*.csv")]
+    command = ["plot", "--kind", "shape-bias", "-o", str(tmp_path / "bias.svg"), "--results", str(tmp_path)]
+    assert run([*command, *(f"--trials={path}" for path in trials)]) == 0
+    text = (tmp_path / "bias.svg").read_text()
+    assert "humans (10)" in text and "alexnet" in text and "airplane" in text
+    assert run(command) == 2
+
+
 def test_the_page_is_self_contained(results: Path) -> None:
     text = page(
         [build_panel("digits/fog/2", baseline=f"results:{results}", results=measured(Store(results)))]
@@ -187,7 +222,7 @@ def test_the_page_draws(results: Path, tmp_path: Path) -> None:
         ("-s nothing -o x.png", "no shipped baseline"),
         ("-s imagenet-v2 --scale cubic -o x.png", "probit, logit, linear"),
         ("-s digits/unseen-tint --kind severity -o x.png", "severities"),
-        ("-s digits --kind pie -o x.png", "scatter, severity, reliability"),
+        ("-s digits --kind pie -o x.png", "scatter, severity, reliability, shape-bias"),
     ],
 )
 def test_mistakes_are_named(
