@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.result import Result
 from benchmark.store import Store
@@ -14,6 +15,9 @@ from shifts.errors import LabelSpaceError
 from shifts.labels import ANY
 from shifts.local import is_ready, recorded_content
 from shifts.spec import SHIFTS, SOURCES, ShiftSpec
+
+if TYPE_CHECKING:
+    from shifts.local import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +37,13 @@ class Contestant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One model on one shift, and where its files go."""
+    """One model on one shift, and where its files go; ``notes`` on the local copy of the images."""
 
     contestant: Contestant
     shift: ShiftSpec
     shift_digest: str
     content: str
-    partial: bool
+    notes: tuple[str, ...]
     folder: Path
 
 
@@ -83,19 +87,30 @@ def with_references(shifts: Iterable[ShiftSpec], *, data_dir: Path | None = None
     return list(wanted.values())
 
 
+def fits(model: ModelSpec, shift: ShiftSpec) -> bool:
+    """Whether the model's classes are those of the shift, or can be pooled into them."""
+    pooled = () if shift.pooling is None else (shift.pooling.label_space,)
+    return model.label_space in (ANY, shift.label_space, *pooled)
+
+
 def check_label_space(model: ModelSpec, shift: ShiftSpec) -> None:
     """Refuse a model whose head does not know the shift's classes, before an image is read.
 
     Raises:
         LabelSpaceError: names both label spaces.
     """
-    pooled = () if shift.pooling is None else (shift.pooling.label_space,)
-    if model.label_space not in (ANY, shift.label_space, *pooled):
+    if not fits(model, shift):
         raise LabelSpaceError(
             f"{model.name!r} answers in the classes of {model.label_space!r}, "
             f"{shift.name!r} asks for those of {shift.label_space!r}",
             hint=f"the model's own suite is {model.suite!r}; list shifts shows the classes of each shift",
         )
+
+
+def _notes(record: Record) -> tuple[str, ...]:
+    """What a reader of a result has to know of the local copy."""
+    partial = "partial: the local copy of the images has fewer examples than published, or other ones"
+    return (*([partial] if record.partial else []), *record.notes)
 
 
 def plan(
@@ -104,8 +119,13 @@ def plan(
     *,
     store: Store,
     data_dir: Path | None = None,
+    skip_unfit: bool = False,
 ) -> Plan:
     """Cells of every model on every shift, without those that are finished on disk.
+
+    Args:
+        skip_unfit: leave out pairs whose label spaces do not fit instead of refusing them: for models that
+            each come with a suite of their own.
 
     Raises:
         LabelSpaceError: a model does not fit a shift.
@@ -115,7 +135,8 @@ def plan(
 
     cells: list[Cell] = []
     for shift in shifts:
-        for one in contestants:
+        fitting = [one for one in contestants if not skip_unfit or fits(one.spec, shift)]
+        for one in fitting:
             check_label_space(one.spec, shift)
         source = SOURCES.get(shift.source)
         content = recorded_content(source, shift.split, data_dir=data_dir)
@@ -127,10 +148,10 @@ def plan(
                 shift=shift,
                 shift_digest=identity,
                 content=content,
-                partial=record is not None and record.partial,
+                notes=() if record is None else _notes(record),
                 folder=store.cell(one.spec.name, one.digest, shift=shift.name, shift_digest=identity),
             )
-            for one in contestants
+            for one in fitting
         ]
     finished = {cell.folder: found for cell in cells if (found := store.finished(cell.folder)) is not None}
     missing: dict[tuple[str, str], list[Cell]] = {}

@@ -1,8 +1,13 @@
-"""Named sets of shifts. Every reference is a suite of its own: itself and the shifts matched to it."""
+"""Named sets of shifts.
+
+Every reference is a suite of its own: itself and the shifts matched to it. Published corruption sets are
+suites of their own as well (``imagenet-c``): 95 cells on top of a handful would bury the others.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from shifts.registry import Registry
 from shifts.spec import SHIFTS, ShiftSpec
@@ -13,19 +18,28 @@ class Suite:
     """Shifts that are reported together.
 
     Attributes:
-        references: reference shifts; the suite holds them and every shift matched to one of them.
+        references: patterns of reference shifts; the suite holds them and the shifts matched to them.
+        corruptions: of the corruption shifts only those whose names begin so; None for those that are
+            named after a reference of the suite.
     """
 
     name: str
     title: str
     references: tuple[str, ...]
+    corruptions: str | None = None
 
     def shifts(self) -> list[ShiftSpec]:
-        """References first, then synthetic, spurious, natural shifts and corruptions."""
-        members = [
-            shift for shift in SHIFTS if shift.name in self.references or shift.reference in self.references
-        ]
+        """References first, then natural, synthetic and spurious shifts, then corruptions."""
+        members = [shift for shift in SHIFTS if self._holds(shift)]
         return sorted(members, key=lambda shift: _ORDER.index(shift.kind))
+
+    def _holds(self, shift: ShiftSpec) -> bool:
+        reference = shift.reference or shift.name
+        if not any(fnmatchcase(reference, pattern) for pattern in self.references):
+            return False
+        if self.corruptions is not None:
+            return shift.reference is None or shift.name.startswith(f"{self.corruptions}/")
+        return shift.kind != "corruption" or shift.name.startswith(f"{reference}/")
 
 
 _ORDER = ("reference", "natural", "synthetic", "spurious", "corruption")
@@ -36,19 +50,28 @@ SUITES.register(
         name="digits",
         title="handwritten digits: offline, in seconds",
         references=("digits", "digits-tinted", "digits-imbalanced"),
-    )
+    ),
+    Suite(
+        name="imagenet",
+        title="ImageNet and its natural shifts, each against the validation images of the same classes",
+        references=("imagenet-val", "imagenet-val/*"),
+    ),
 )
 
 
-def _of_reference(name: str) -> Suite | None:
-    if name not in SHIFTS or SHIFTS.get(name).kind != "reference":
-        return None
-    return Suite(name=name, title=f"{SHIFTS.get(name).title}: all shifts matched to it", references=(name,))
+def _derived() -> dict[str, Suite]:
+    """Suites that follow from what is registered: one for each reference and for each corruption set."""
+    found: dict[str, Suite] = {}
+    for shift in SHIFTS:
+        if shift.reference is None:
+            title = f"{shift.title}, and the shifts matched to it"
+            found[shift.name] = Suite(name=shift.name, title=title, references=(shift.name,))
+    for shift in SHIFTS:
+        stem = shift.name.partition("/")[0]
+        if shift.kind == "corruption" and shift.reference is not None and stem not in found:
+            title = f"the corruptions of {stem}, and their reference"
+            found[stem] = Suite(name=stem, title=title, references=(shift.reference,), corruptions=stem)
+    return found
 
 
-SUITES.add_resolver(
-    _of_reference,
-    listing=lambda: [
-        found for shift in SHIFTS if shift.name not in SUITES and (found := _of_reference(shift.name))
-    ],
-)
+SUITES.add_resolver(lambda name: _derived().get(name), listing=lambda: _derived().values())

@@ -158,8 +158,7 @@ class Track:
     def _warnings(self) -> Iterator[str]:
         if self.shift.spec.limit is not None:
             yield f"limited: {len(self.shift)} examples, a fixed pseudo-random choice"
-        if self.cell.partial:
-            yield "partial: the local copy of the images has fewer examples than published"
+        yield from self.cell.notes
         if self._contaminated():
             yield "contaminated: the model was trained on this distribution"
 

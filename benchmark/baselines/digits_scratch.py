@@ -30,7 +30,7 @@ def measure(results: Path, *, say: Callable[[str], None]) -> list[Result]:
     store = Store(results)
     measured = []
     for reference in REFERENCES:
-        specs = [spec for spec in MODELS if spec.training_data[:1] == (reference,) and spec.recipe is not None]
+        specs = [spec for spec in MODELS if spec.recipe and spec.training_data[:1] == (reference,)]
         contestants: list[Contestant] = []
         for number, spec in enumerate(specs, start=1):
             say(f"{reference}: training {number} of {len(specs)}: {spec.name}")

@@ -60,7 +60,13 @@ def evaluate(
     store = Store(results_home(results))
     store.check_writable()
     contestants = [_contestant(spec, weights=weights, precision=precision) for spec in specs]
-    work = plan(contestants, with_references(asked, data_dir=data_dir), store=store, data_dir=data_dir)
+    work = plan(
+        contestants,
+        with_references(asked, data_dir=data_dir),
+        store=store,
+        data_dir=data_dir,
+        skip_unfit=not shift and suite is None,
+    )
     measured = dict(work.finished)
     if work.passes:
         from benchmark.runner import Options
@@ -78,8 +84,9 @@ def evaluate(
     for result in failures:
         cause = result.error or {}
         complain(f"{result.model} on {result.shift}: {cause.get('message')}", hint=cause.get("hint"))
-    for spec, hint in missing:
-        complain(f"not evaluated: {spec.name!r} is not on this machine", hint=hint)
+    for hint, names in missing.items():
+        listed = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        complain(f"not evaluated, since the images are not on this machine: {listed}", hint=hint)
     if failures:
         raise typer.Exit(2 if all((result.error or {}).get("user") for result in failures) else 1)
     if missing and suite is not None:
@@ -93,36 +100,44 @@ def choose_shifts(
     suite: str | None,
     limit: int | None,
     data_dir: Path | None,
-) -> tuple[list[ShiftSpec], list[tuple[ShiftSpec, str]]]:
-    """The shifts to run, and those of a suite whose images are not here, with how to get them.
+) -> tuple[list[ShiftSpec], dict[str, list[str]]]:
+    """The shifts to run, and those of a suite whose images are not here, by the way to get them.
 
     A shift asked for by name must be there; of a suite, what is there is evaluated and the rest is named.
 
     Raises:
-        UserError: no shift is at hand, or the choice contradicts itself.
+        UserError: no shift is at hand, a model does not fit it, or the choice contradicts itself. All of
+            this is known before a model is trained or fetched.
     """
+    from benchmark.planning import check_label_space
     from benchmark.suites import SUITES
     from shifts.errors import DataNotFoundError
-    from shifts.local import how_to_get, is_ready
+    from shifts.local import how_to_get, is_ready, recorded_content
     from shifts.spec import SHIFTS, SOURCES
 
     if patterns and suite:
         raise typer.BadParameter("give --suite or --shift, not both")
     if patterns:
-        return [spec.limited(limit) for spec in SHIFTS.select(patterns)], []
+        chosen = [spec.limited(limit) for spec in SHIFTS.select(patterns)]
+        for spec in chosen:
+            for model in specs:
+                check_label_space(model, spec)
+            recorded_content(SOURCES.get(spec.source), spec.split, data_dir=data_dir)
+        return chosen, {}
     suites = [suite] if suite else list(dict.fromkeys(spec.suite for spec in specs))
     wanted = {spec.name: spec.limited(limit) for name in suites for spec in SUITES.get(name).shifts()}
-    here, missing = [], []
+    here: list[ShiftSpec] = []
+    missing: dict[str, list[str]] = {}
     for spec in wanted.values():
         source = SOURCES.get(spec.source)
         if is_ready(source, spec.split, data_dir=data_dir):
             here.append(spec)
         else:
-            missing.append((spec, how_to_get(source)))
+            missing.setdefault(how_to_get(source), []).append(spec.name)
     if not here:
         raise DataNotFoundError(
             f"no shift of the suite {', '.join(map(repr, suites))} is on this machine",
-            hint="; or ".join(dict.fromkeys(hint for _, hint in missing)),
+            hint="; or ".join(missing),
         )
     return here, missing
 

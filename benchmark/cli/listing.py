@@ -75,6 +75,7 @@ def _shifts(pattern: str | None) -> list[dict[str, Any]]:
             "name": spec.name,
             "title": spec.title,
             "kind": spec.kind,
+            "severity": spec.severity,
             "support": spec.support,
             "reference": spec.reference,
             "source": spec.source,
@@ -130,7 +131,7 @@ def _print_table(what: str, rows: list[dict[str, Any]]) -> None:
     from benchmark.cli.terminal import columns, out
 
     shown = _ladders(rows) if what == "shifts" else rows
-    header = [name.replace("_", " ") for name in rows[0]] if rows else []
+    header = [name.replace("_", " ") for name in shown[0]] if shown else []
     columns(header, [[_cell(value) for value in row.values()] for row in shown])
     out().print(f"[dim]{len(rows)} {what}; robustbench-shift show NAME tells all about one[/]")
 
@@ -139,12 +140,14 @@ def _ladders(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The five severities of a corruption as one line."""
     merged: dict[str, dict[str, Any]] = {}
     for row in rows:
-        stem, _, last = row["name"].rpartition("/")
-        if last in {"1", "2", "3", "4", "5"} and stem:
-            title = row["title"].rpartition(", severity")[0] or row["title"]
-            merged.setdefault(stem, {**row, "name": f"{stem}/1…5", "title": title})
-        else:
+        row = dict(row)
+        severity = row.pop("severity")
+        if severity is None:
             merged[row["name"]] = row
+            continue
+        stem = row["name"].rpartition("/")[0]
+        title = row["title"].rpartition(", severity")[0] or row["title"]
+        merged.setdefault(stem, {**row, "name": f"{stem}/1…5", "title": title})
     return list(merged.values())
 
 

@@ -30,7 +30,7 @@ _LINEAR = {"network": f"{_NETWORKS}:linear", "arguments": {"pixels": PIXELS}}
 
 def _parameters(made: Recipe) -> int:
     """Weights and biases, counted by hand."""
-    width = made.arguments.get("width", 0)
+    width = int(made.arguments.get("width", 0))
     return {
         "linear": PIXELS * 10 + 10,
         "mlp": PIXELS * width + width + width * 10 + 10,

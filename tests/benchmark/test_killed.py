@@ -39,16 +39,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(world: Path, results: Path) -> list[str]:
-    chosen = ["eval", "--model", "cifar10-resnet20", "--weights", str(world / "weights.pth"), "--batch-size", "64"]
-    return [*chosen, "-s", "cifar10", "--data-dir", str(world / "data"), "--results", str(results)]
+    chosen = ["eval", "--model", "cifar10-resnet20", "--weights", str(world / "weights.pth")]
+    chosen += ["-s", "cifar10", "--data-dir", str(world / "data"), "--batch-size", "64"]
+    return [*chosen, "--results", str(results)]
 
 
 @pytest.fixture(scope="module")
 def finished(world: Path) -> bytes:
     """Predictions of a run that nobody disturbed."""
     os.environ["ROBUSTBENCH_SHIFT_OFFLINE"] = "1"
-    added = ["data", "add", "cifar10", str(world / "images"), "--partial", "--data-dir", str(world / "data")]
-    assert run(added) == 0
+    added = ["add", "cifar10", str(world / "images"), "--partial", "--data-dir", str(world / "data")]
+    assert run(["data", *added]) == 0
     assert run(command(world, world / "whole")) == 0
     (path,) = (world / "whole").rglob(PREDICTIONS)
     return path.read_bytes()

@@ -88,8 +88,9 @@ def test_logits_that_are_no_numbers_are_refused(bad: float) -> None:
 
 
 def test_labels_outside_the_logits_are_refused() -> None:
+    logits, nothing = np.zeros((1, 3), np.float32), np.zeros((1, 0), int)
     with pytest.raises(LabelSpaceError):
-        score(np.zeros((1, 3), np.float32), np.array([3]), ids=["x"], groups=np.zeros((1, 0), int), group_names=[])
+        score(logits, np.array([3]), ids=["x"], groups=nothing, group_names=[])
 
 
 @pytest.mark.parametrize("classes", [3, 10, 1000])
@@ -136,9 +137,8 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
     with pytest.raises(ResultsError, match="not a file of predictions"):
         read_predictions(tmp_path / "other.parquet")
-    pq.write_table(
-        pa.table({"a": [1]}).replace_schema_metadata({METADATA_KEY: header().encoded()}), tmp_path / "less.parquet"
-    )
+    fewer = pa.table({"a": [1]}).replace_schema_metadata({METADATA_KEY: header().encoded()})
+    pq.write_table(fewer, tmp_path / "less.parquet")
     with pytest.raises(ResultsError, match="no column"):
         read_predictions(tmp_path / "less.parquet")
     write_parquet(tmp_path / "whole.parquet", [to_table(rows(), header())])

@@ -22,7 +22,9 @@ from shifts.spec import SHIFTS
 def run(models: list[str], shifts: list[str], root: Path, **options: int) -> tuple[Plan, list[Result]]:
     contestants = [contestant(MODELS.get(name), weights=None) for name in models]
     work = plan(contestants, [SHIFTS.get(name) for name in shifts], store=Store(root))
-    results = [result for one in work.passes for result in run_pass(one, options=Options(device="cpu", **options))]
+    results = [
+        result for one in work.passes for result in run_pass(one, options=Options(device="cpu", **options))
+    ]
     return work, results
 
 
@@ -100,5 +102,7 @@ def test_predictions_hold_the_shift(tmp_path: Path) -> None:
 
 
 def test_references_come_along() -> None:
-    names = [spec.name for spec in with_references([SHIFTS.get("digits/spurious-tint"), SHIFTS.get("digits/pad")])]
+    names = [
+        spec.name for spec in with_references([SHIFTS.get("digits/spurious-tint"), SHIFTS.get("digits/pad")])
+    ]
     assert names == ["digits-tinted", "digits/spurious-tint", "digits", "digits/pad"]
