@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmark.baselines.table import Baseline, MemberRule
 from benchmark.estimate import Estimate
-from benchmark.intervals import t_quantile
+from benchmark.intervals import normal_quantile, t_quantile, wilson_bounds
 from benchmark.lines import MIN_MODELS
 from benchmark.scales import Floats, Scale, from_scale, margin_of, to_scale, transformed
 from shifts.errors import FitError
@@ -76,6 +76,37 @@ class PlaneFit:
         return Estimate(
             value=value, low=low, high=high, level=level, method="confidence band", n=self.n_models
         )
+
+    def above(self, baseline: Baseline, models: Sequence[str]) -> dict[str, Estimate]:
+        """Effective robustness against the plane of a baseline's models that have every accuracy.
+
+        The interval combines the band of the mean plane with the binomial noise of the accuracy on the shift;
+        the noise of the references is left out, which matters where they are small sets.
+
+        Args:
+            baseline: where the accuracies are looked up.
+            models: names; those that lack an accuracy are passed over.
+        """
+        rows = {(row.model, row.shift): row for row in baseline.rows}
+        found = {}
+        for model in models:
+            if any((model, name) not in rows for name in (*self.references, self.shift)):
+                continue
+            expected = self.expected({name: rows[model, name].accuracy for name in self.references})
+            row = rows[model, self.shift]
+            low, high = row.accuracy, row.accuracy
+            if row.n is not None:
+                low, high = wilson_bounds(row.accuracy, row.n, z=normal_quantile(expected.level))
+            value = row.accuracy - expected.value
+            found[model] = Estimate(
+                value=value,
+                low=value - math.hypot(row.accuracy - low, expected.high - expected.value),
+                high=value + math.hypot(high - row.accuracy, expected.value - expected.low),
+                level=expected.level,
+                method="mover",
+                n=row.n or self.n_models,
+            )
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

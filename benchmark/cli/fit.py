@@ -56,7 +56,9 @@ def fit(
         source = _source(baseline, table, reference, one)
         first = reference[0] if reference else _first_reference(source, one)
         if reference and len(reference) > 1:
-            documents.append(_plane(source, reference, one, scale=choices["scale"], as_json=as_json))
+            documents.append(
+                _plane(source, reference, one, of, among, scale=choices["scale"], as_json=as_json)
+            )
             continue
         rule = _rule(source, family, min_accuracy)
         fitted = source.fit(
@@ -172,12 +174,31 @@ def _standing(
 
 
 def _plane(
-    source: Baseline, references: list[str], shift: str, *, scale: Any, as_json: bool
+    source: Baseline,
+    references: list[str],
+    shift: str,
+    wanted: list[str] | None,
+    among: str | None,
+    *,
+    scale: Any,
+    as_json: bool,
 ) -> dict[str, Any]:
+    from rich.markup import escape
+
+    from benchmark.baselines import load_baseline
     from benchmark.cli.terminal import out
     from benchmark.multi_reference import fit_plane
+    from shifts.registry import matches
 
     plane = fit_plane(source, references=references, shift=shift, scale=scale)
+    where = source if among is None else load_baseline(among)
+    families = {row.model: row.family for row in where.rows}
+    named = [
+        model
+        for model, family in families.items()
+        if any(one == family or matches(model, one) for one in wanted or ())
+    ]
+    above = plane.above(where, named)
     if not as_json:
         console = out()
         terms = " ".join(
@@ -193,7 +214,13 @@ def _plane(
                 f"[yellow]note[/] the references are nearly collinear (condition {plane.condition:.0f}): "
                 "the single slopes are not to be read, the expected accuracies are"
             )
-    return plane.to_json()
+        for model, value in sorted(above.items(), key=lambda pair: -pair[1].value)[:10]:
+            console.print(
+                f"  {escape(model)}: {100 * value.value:+.2f} points "
+                f"\\[{100 * value.low:+.2f}, {100 * value.high:+.2f}]"
+            )
+    found = {model: value.to_json() for model, value in above.items()}
+    return {**plane.to_json(), **({"effective_robustness": found} if wanted else {})}
 
 
 def _print(fitted: BaselineFit, examination: Examination, above: Standing | None) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,9 @@ def test_several_references_make_a_plane(capsys: pytest.CaptureFixture[str]) -> 
     arguments = ["fit", "-r", "imagenet-val", "-r", "cifar10", "-s", "imagenet-v2", "--baseline", "open-clip"]
     assert len(document(arguments, capsys)["slopes"]) == 2  # type: ignore[arg-type]
     assert "r²" in output(arguments, capsys)
+    found = document([*arguments, "--of", "ViT-B-16:openai"], capsys)["effective_robustness"]
+    assert abs(found["ViT-B-16:openai"]["value"]) < 0.02  # type: ignore[index]
+    assert "ViT-B-16:openai: " in output([*arguments, "--of", "ViT-B-16:openai"], capsys)
 
 
 def test_a_table_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,3 +127,16 @@ def test_one_baseline_is_described(capsys: pytest.CaptureFixture[str]) -> None:
     assert "0.9515" in text and load_baseline("cifar10.1-models").revision in text
     lines = document(["baselines", "imagenet-testbed", "--shift", "imagenet-c/fog/*"], capsys)["lines"]
     assert {line["shift"] for line in lines} == {f"imagenet-c/fog/{level}" for level in range(1, 6)}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["fit", "--help"], ["baselines"], ["plot", "--help"], ["compare", "-h"]]
+)
+def test_these_commands_import_nothing_heavy(arguments: list[str]) -> None:
+    program = (
+        f"import sys\nfrom benchmark.cli import run\nrun({arguments!r})\n"
+        "heavy = {'torch', 'pandas', 'pyarrow', 'matplotlib', 'sklearn', 'scipy.stats'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
