@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,10 +110,16 @@ def read_record(name: str, *, data_dir: Path | None = None) -> Record | None:
     """The record of a source, or None where there is no local copy."""
     path = source_folder(name, data_dir=data_dir) / RECORD
     try:
-        text = path.read_text(encoding="utf-8")
+        stat = path.stat()
+        return _record(path, (stat.st_ino, stat.st_size, stat.st_mtime_ns))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return Record.from_json(text, where=path)
+
+
+@lru_cache(maxsize=64)
+def _record(path: Path, state: tuple[int, int, int]) -> Record:
+    """A record as it lies on disk in this state; a hundred shifts may ask for the same one."""
+    return Record.from_json(path.read_text(encoding="utf-8"), where=path)
 
 
 def root_of(record: Record, *, data_dir: Path | None = None) -> Path:
