@@ -150,7 +150,8 @@ def _from_hub(source: ImageSource, folder: Path) -> Path:
     from huggingface_hub import errors
 
     gated: Any = errors.GatedRepoError
-    patterns = [f"*{split}*.{kind}" for split in source.counts for kind in ("parquet", "tar")]
+    named = [f"*{split}*.{kind}" for split in source.counts for kind in ("parquet", "tar")]
+    patterns = list(source.hub_files) or named
     target = folder / "hub"
     try:
         huggingface_hub.snapshot_download(

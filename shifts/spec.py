@@ -47,7 +47,8 @@ class ImageSource:
             publishes how many (at least one then).
         totals: split → examples in all, where that is published and the number of each class is not.
         files: what ``data fetch`` downloads; each file holds the splits its layout says.
-        hub: Hugging Face repository, or None.
+        hub: Hugging Face repository (with ``@revision``), or None.
+        hub_files: patterns of what to take from it; default: parquet files and shards named after a split.
         content: split → published content digest, where one is known (always for bundled sources).
         layouts: one line for each arrangement of files that ``data add`` understands.
         loader: ``"module:function"``; called as ``loader(root, split)``, gives ``shifts.data.Examples``.
@@ -66,6 +67,7 @@ class ImageSource:
     version: int = 1
     files: tuple[RemoteFile, ...] = ()
     hub: str | None = None
+    hub_files: tuple[str, ...] = ()
     bundled: bool = False
     content: Mapping[str, str] = field(default_factory=dict)
     layouts: tuple[str, ...] = ()
