@@ -80,6 +80,29 @@ def recipe_of(spec: ModelSpec) -> Recipe:
 
 
 def trained_file(spec: ModelSpec) -> Path:
-    """Where the weights of a scratch model lie once it is trained."""
+    """Where the weights of a scratch model lie once it is trained.
+
+    The name follows from the recipe and from the content of the local copies it trains on: a copy that is
+    completed or replaced later means other weights.
+    """
     recipe = recipe_of(spec)
-    return cache_home() / "models" / spec.name.replace("/", "--") / f"{digest(recipe)[:SHORT]}.safetensors"
+    identity = digest(recipe)
+    contents = _local_contents(recipe)
+    if contents:
+        identity = digest({"recipe": identity, "contents": contents})
+    return cache_home() / "models" / spec.name.replace("/", "--") / f"{identity[:SHORT]}.safetensors"
+
+
+def _local_contents(recipe: Recipe) -> dict[str, str | None]:
+    """Content digests of the splits that are not bundled with the package; None where there is no copy."""
+    from shifts.local import read_record
+    from shifts.spec import SHIFTS, SOURCES
+
+    contents: dict[str, str | None] = {}
+    for stage in recipe.stages:
+        source = SOURCES.get(SHIFTS.get(stage.shift).source)
+        if not source.bundled:
+            record = read_record(source.name)
+            known = None if record is None else record.splits.get(stage.split)
+            contents[f"{source.name}/{stage.split}"] = None if known is None else known.content
+    return contents

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from models_zoo.preprocessing import normalise
+from models_zoo.preprocessing import normalise, prepare
 from models_zoo.recipe import Recipe, Stage, recipe_of, trained_file
 from shifts.data import Shift, generator, load_examples
 from shifts.digest import digest
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models_zoo.spec import ModelSpec, Preprocess
+    from shifts.spec import ShiftSpec
 
 Progress = Callable[[int, int], None]
 
@@ -52,7 +53,7 @@ def train(spec: ModelSpec, *, progress: Progress | None = None) -> Path:
 
 def run_recipe(recipe: Recipe, preprocess: Preprocess, *, progress: Progress | None = None) -> nn.Module:
     """Build the network and run every stage; the result is in evaluation mode."""
-    sets = [training_set(stage, seed=recipe.seed) for stage in recipe.stages]
+    sets = [training_set(stage, preprocess, seed=recipe.seed) for stage in recipe.stages]
     steps = [_steps(stage) for stage in recipe.stages]
     total, done = sum(steps), 0
     network: nn.Module | None = None
@@ -73,14 +74,25 @@ def run_recipe(recipe: Recipe, preprocess: Preprocess, *, progress: Progress | N
     return network.eval()
 
 
-def training_set(stage: Stage, *, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], int]:
-    """The images (N, H, W, 3), labels (N,) and number of classes of a stage."""
-    spec = dataclasses.replace(SHIFTS.get(stage.shift), split=stage.split)
+def training_set(
+    stage: Stage, preprocess: Preprocess, *, seed: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], int]:
+    """The images (N, H, W, 3) in the network's input size, labels (N,) and number of classes of a stage."""
+    spec = dataclasses.replace(distribution(stage), split=stage.split)
     source = SOURCES.get(spec.source)
     shift = Shift(spec, load_examples(spec.source, spec.split), content=recorded_content(source, spec.split))
     kept = fraction(shift.rows(shift.position), share=stage.share, seed=seed)
-    images = np.stack([image for batch in shift.batches(256) for image in batch.images])
-    return images[kept], shift.labels[kept], shift.num_classes
+    # Resized batch by batch: a set of photographs does not fit into memory at its full size.
+    prepared = [prepare(batch.images, preprocess).permute(0, 2, 3, 1).numpy() for batch in shift.batches(64)]
+    return np.concatenate(prepared)[kept], shift.labels[kept], shift.num_classes
+
+
+def distribution(stage: Stage) -> ShiftSpec:
+    """The shift whose distribution a stage trains on: of a split that is measured on, only the rest."""
+    spec = SHIFTS.get(stage.shift)
+    if spec.training is not None and stage.split == spec.split:
+        return dataclasses.replace(spec, selection=spec.training)
+    return spec
 
 
 def _steps(stage: Stage) -> int:
