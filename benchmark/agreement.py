@@ -93,7 +93,7 @@ def agreements(predictions: ArrayLike) -> Floats:
     Returns:
         float64 (M, M), symmetric with ones on the diagonal.
 
-    >>> agreements([[0, 1, 2, 2], [0, 1, 1, 1]])[0, 1]
+    >>> float(agreements([[0, 1, 2, 2], [0, 1, 1, 1]])[0, 1])
     0.5
     """
     said = np.asarray(predictions)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from benchmark.comparison import matched_rows
-from benchmark.corruption_error import CorruptionError, corruption_error
 from benchmark.estimate import Estimate
 from benchmark.intervals import paired_proportions, stratified_interval, wilson
+from benchmark.mce import errors_of, mean_corruption_error, relative_mean_corruption_error
 from benchmark.predictions import Predictions, read_predictions
 from benchmark.report import Row
 from benchmark.resampling import resampled_accuracies
@@ -66,12 +66,17 @@ class Rank:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSummary:
-    """A model over all shifts of a table."""
+    """A model over all shifts of a table.
+
+    Attributes:
+        mce, relative_mce: on the published ImageNet-C where all 15 corruptions are there, else None.
+    """
 
     model: str
     model_digest: str
     kinds: tuple[KindSummary, ...]
-    corruption_error: CorruptionError | None
+    mce: Estimate | None
+    relative_mce: Estimate | None
     ranks: tuple[Rank, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -80,7 +85,8 @@ class ModelSummary:
             "model": self.model,
             "model_digest": self.model_digest,
             "kinds": {one.kind: _kind_json(one) for one in self.kinds},
-            "mce": None if self.corruption_error is None else self.corruption_error.to_json(),
+            "mce": None if self.mce is None else self.mce.to_json(),
+            "relative_mce": None if self.relative_mce is None else self.relative_mce.to_json(),
             "ranks": {
                 one.kind: {"rank": one.rank, "low": one.low, "high": one.high, "models": one.models}
                 for one in self.ranks
@@ -127,7 +133,7 @@ def summarise(
     found = []
     for key in dict.fromkeys((row.result.model, row.result.model_digest) for row in good):
         own = [row for row in good if (row.result.model, row.result.model_digest) == key]
-        accuracies = {row.result.shift: _value(row) for row in own}
+        mce, relative_mce = _corruption_errors(own, level)
         found.append(
             ModelSummary(
                 model=key[0],
@@ -137,9 +143,8 @@ def summarise(
                     for kind in KINDS
                     if (chosen := [row for row in own if row.result.kind == kind])
                 ),
-                corruption_error=corruption_error(accuracies, clean=accuracies.get("imagenet-val"))
-                if any(shift.startswith("imagenet-c/") for shift in accuracies)
-                else None,
+                mce=mce,
+                relative_mce=relative_mce,
                 ranks=tuple(placed.get(key[1], ())),
             )
         )
@@ -200,6 +205,21 @@ def _mean(kind: str, rows: Sequence[Row], level: float) -> Estimate:
         method="mean of wilson intervals",
         n=sum(sizes),
     )
+
+
+def _corruption_errors(rows: Sequence[Row], level: float) -> tuple[Estimate | None, Estimate | None]:
+    """mCE and relative mCE; None where a corruption, a severity or the clean accuracy is missing."""
+    on_disk = {row.result.shift: row for row in rows if row.result.shift.startswith("imagenet-c/")}
+    clean = next((row for row in rows if row.result.shift == "imagenet-val"), None)
+    try:
+        errors = errors_of({shift: _value(row) for shift, row in on_disk.items()})
+        n = min((row.result.n for row in on_disk.values()), default=1)
+        mce = mean_corruption_error(errors, n=n, level=level)
+        if clean is None:
+            return mce, None
+        return mce, relative_mean_corruption_error(errors, 1 - _value(clean), n=n, level=level)
+    except ValueError:
+        return None, None
 
 
 def _ranks(rows: Sequence[Row], level: float, *, resamples: int = 1000) -> dict[str, list[Rank]]:

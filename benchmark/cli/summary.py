@@ -20,7 +20,7 @@ def print_summaries(found: Sequence[ModelSummary], *, base: str | None = None) -
     if not kinds:
         return
     ranked = any(summary.ranks for summary in found)
-    scored = any(summary.corruption_error for summary in found)
+    scored = any(summary.mce for summary in found)
     console = out()
     console.print("[bold]by kind of shift[/]")
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -70,8 +70,7 @@ def _cells(
         difference = one.relative_robustness
         cells.append("–" if difference is None else f"{100 * difference:+.1f}")
     if scored:
-        error = summary.corruption_error if one.kind == "corruption" else None
-        cells.append("–" if error is None else f"{100 * error.mce:.1f}")
+        cells.append(percent(summary.mce if one.kind == "corruption" else None))
     if ranked:
         places = [rank for rank in summary.ranks if rank.kind == one.kind]
         cells.append(f"{places[0].rank} ({places[0].low}–{places[0].high})" if places else "–")
