@@ -22,12 +22,13 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".g
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassFolders:
     """Images found: ``names`` (N) below the top folder, ``stems`` (N) ``class/name`` without suffix,
-    ``labels`` int64 (N,)."""
+    ``labels`` int64 (N,); ``left_out`` names folders of images of other classes."""
 
     files: Files
     names: tuple[str, ...]
     stems: tuple[str, ...]
     labels: NDArray[np.int64]
+    left_out: tuple[str, ...] = ()
 
     def examples(self, ids: Sequence[str] | None = None) -> Examples:
         """As examples; the stems are the ids unless others are given."""
@@ -39,7 +40,12 @@ class ClassFolders:
 
 
 def class_folders(
-    files: Files, folders: Mapping[str, int], *, below: Sequence[str] = ("",), depth: int = 1
+    files: Files,
+    folders: Mapping[str, int],
+    *,
+    below: Sequence[str] = ("",),
+    depth: int = 1,
+    part: bool = False,
 ) -> ClassFolders | None:
     """The images of the nearest folder that holds class folders, or None where there is none.
 
@@ -48,6 +54,7 @@ def class_folders(
         folders: folder name → label; several names may mean one class.
         below: where the class folders lie, in the order tried (``("test", "val", "")``).
         depth: how many folders (an archive's top folder) may lie above these.
+        part: the classes are a part of those of a larger set; folders of others are left out.
 
     Raises:
         CorruptDataError: a class folder holds something that is no image, or a folder of images beside
@@ -58,11 +65,15 @@ def class_folders(
         return None
     names: list[str] = []
     labels: list[int] = []
+    left_out: list[str] = []
     for folder in files.folders(base):
         path = _join(base, folder)
         inside = files.names(path)
         if folder not in folders:
             if any(is_image(name) for name in inside):
+                left_out.append(folder)
+                if part:
+                    continue
                 raise CorruptDataError(
                     f"{files.where(path)} holds images, but {folder!r} is none of the "
                     f"{len(set(folders.values()))} classes ({', '.join(list(folders)[:3])}, ...)",
@@ -84,6 +95,7 @@ def class_folders(
         names=tuple(names),
         stems=tuple(name[cut:].rpartition(".")[0] for name in names),
         labels=np.array(labels, dtype=np.int64),
+        left_out=tuple(left_out),
     )
 
 
