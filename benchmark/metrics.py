@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,7 @@ from benchmark.groups import (
     worst_group_accuracy,
 )
 from benchmark.intervals import bootstrap_counts, stratified_interval, wilson
+from benchmark.units import unit_accuracy
 
 # The metrics of groups and of probabilities lie in files of their own; this is where users look for them all.
 __all__ = [
@@ -230,6 +231,7 @@ def evaluate(
     min_group_size: int,
     group_weights: Mapping[str, float] | None = None,
     further: Sequence[str] = (),
+    unit: str | None = None,
     level: float = 0.95,
 ) -> Metrics:
     """All metrics of one model on one shift.
@@ -239,6 +241,8 @@ def evaluate(
         min_group_size: groups with fewer examples are never the worst one.
         group_weights: values of the group columns joined by ``/`` → frequency in training.
         further: names of ``FURTHER`` that the shift is reported in.
+        unit: a group column of which ``accuracy`` counts the values instead of examples, each right only
+            when all its examples are; it makes no groups. The other metrics are of examples.
         level: confidence level in (0, 1).
 
     Returns:
@@ -250,6 +254,16 @@ def evaluate(
     n, classes = len(columns.labels), columns.num_classes
     correct = columns.prediction == columns.labels
     notes: list[str] = []
+    counted: Estimate | None = None
+    if unit is not None:
+        place = list(columns.group_columns).index(unit)
+        counted = unit_accuracy(correct, columns.groups[:, place], level=level)
+        notes.append(f"accuracy counts every {unit} once, as right only when all its images are")
+        columns = replace(
+            columns,
+            groups=np.delete(columns.groups, place, axis=1),
+            group_columns={name: of for name, of in columns.group_columns.items() if name != unit},
+        )
     present = np.unique(columns.labels).size
     if present < classes:
         notes.append(f"balanced accuracy averages over the {present} of {classes} classes that have examples")
@@ -258,7 +272,7 @@ def evaluate(
     if worst is not None:
         notes += _group_notes(worst, columns.group_columns, len(found))
     metrics: dict[str, Estimate | None] = {
-        "accuracy": accuracy(columns.prediction, columns.labels, level=level),
+        "accuracy": counted or accuracy(columns.prediction, columns.labels, level=level),
         "top5_accuracy": topk_accuracy(columns.top5, columns.labels, level=level) if classes > 5 else None,
         "balanced_accuracy": balanced_accuracy(columns.prediction, columns.labels, level=level),
         "worst_group_accuracy": worst.accuracy if worst else None,

@@ -138,6 +138,7 @@ class Track:
             min_group_size=spec.min_group_size,
             group_weights=spec.group_weights,
             further=spec.metrics,
+            unit=spec.unit,
         )
         return self._result(
             status="ok",

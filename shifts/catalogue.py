@@ -112,7 +112,7 @@ def take_in(
         what = f"{source.name}/{split}"
         counts = class_counts(examples, len(names), what=what)
         per_class, total = source.counts[split], source.totals.get(split)
-        faults = count_faults(counts, per_class, names, total=total)
+        faults = count_faults(counts, per_class, names, total=total, may_lack=source.may_lack)
         complete = complete and faults is None
         if more_than_declared(counts, per_class, total=total):
             raise CorruptDataError(

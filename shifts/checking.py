@@ -109,6 +109,7 @@ def count_faults(
     names: Sequence[str],
     *,
     total: int | None = None,
+    may_lack: bool = False,
     limit: int = 4,
 ) -> str | None:
     """In words, where the examples per class differ from the declared ones; None where they agree.
@@ -117,6 +118,7 @@ def count_faults(
         declared: examples of each class; None where any number but none will do, or, with a total, any.
         total: examples in all, where it is declared besides. With the right total a class may be empty: a
             domain or a time need not show every class.
+        may_lack: a class may be empty even where no total is declared.
 
     >>> count_faults([3, 0], [3, 3], ["cat", "dog"])
     "3 images instead of 6: 0 of class 'dog' instead of 3"
@@ -131,7 +133,7 @@ def count_faults(
         for name, have, want in zip(names, found, declared, strict=True)
         if (have != want if want is not None else not have)
     ]
-    if total is not None and sum(found) == total:
+    if may_lack or (total is not None and sum(found) == total):
         wrong = [(name, have, want) for name, have, want in wrong if want != "at least 1"]
     if not wrong and expected in (None, sum(found)):
         return None

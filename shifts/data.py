@@ -144,6 +144,12 @@ class Shift:
             rows = dataclasses.replace(self._rows_of(labels, position), attributes=self._attributes(position))
             kept = select(rows, **spec.selection.parameters)
             position = position[np.sort(kept)]
+        if spec.limit is not None and spec.unit is not None:
+            raise UserError(
+                f"{spec.name!r} counts a {spec.unit} as right only when all its images are; a limit would "
+                "take some of them away",
+                hint="run it whole",
+            )
         if spec.limit is not None:
             kept = hash_rank([examples.ids[row] for row in position.tolist()], "limit")[: spec.limit]
             position = position[np.sort(kept)]

@@ -44,7 +44,7 @@ class ImageSource:
 
     Attributes:
         counts: split → examples of each class, in the order of the label space; None where nobody
-            publishes how many (at least one then).
+            publishes how many (at least one then, unless ``may_lack``).
         totals: split → examples in all, where that is published and the number of each class is not.
         files: what ``data fetch`` downloads; each file holds the splits its layout says.
         hub: Hugging Face repository (with ``@revision``), or None.
@@ -54,6 +54,7 @@ class ImageSource:
         loader: ``"module:function"``; called as ``loader(root, split)``, gives ``shifts.data.Examples``.
         checks: ``"module:function"`` of what ``data add`` and ``data verify`` look at besides; called as
             ``check(examples)``, gives what is wrong, in words that name the image.
+        may_lack: whether a class whose count is None may have no example at all.
     """
 
     name: str
@@ -74,6 +75,7 @@ class ImageSource:
     notes: str = ""
     totals: Mapping[str, int] = field(default_factory=dict)
     checks: tuple[str, ...] = ()
+    may_lack: bool = False
 
     def __post_init__(self) -> None:
         _check_name("source", self.name)

@@ -156,7 +156,8 @@ def _look(
     except OSError as error:
         return SplitReport(n=0, content=None, faults=(f"{what}: {error}",))
     faults = [reason for _, reason in check.bad] + further
-    wrong = count_faults(check.counts, counts, names, total=source.totals.get(split))
+    total, may_lack = source.totals.get(split), source.may_lack
+    wrong = count_faults(check.counts, counts, names, total=total, may_lack=may_lack)
     if wrong is not None:
         faults.append(f"{what}: {wrong}")
     if not faults and check.content != content:

@@ -28,8 +28,8 @@ SHIFTS.register(
         "arXiv 2006.07159, 2020.",
         notes="A prediction is right when it is one of an image's labels; the 3,163 images without a label "
         "do not count, which leaves 46,837. The stored label of a row is the right one the model ranks "
-        "first, so it depends on the model. The labels come with the package (Apache-2.0); the images are those of "
-        "imagenet-val and are read once for both.",
+        "first, so it depends on the model. The labels come with the package (Apache-2.0); the images are "
+        "those of imagenet-val and are read once for both.",
     )
 )
 

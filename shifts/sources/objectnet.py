@@ -109,8 +109,8 @@ SHIFTS.register(
         groups=("class",),
         notes="Protocol of the ImageNet testbed (Taori et al. 2020): among the 125 mapped classes alone, and "
         "an answer is right when its class is one of the folder's; that is, 113 classes, each with the "
-        "largest logit of its members. The challenge's own template answers among all 1000, which is harder. A "
-        "zero-shot model answers in the names of the folders.",
+        "largest logit of its members. The challenge's own template answers among all 1000, which is harder. "
+        "A zero-shot model answers in the names of the folders.",
     ),
 )
 

@@ -184,9 +184,12 @@ def test_severity_zero_is_the_reference(spec: ShiftSpec) -> None:
         np.testing.assert_array_equal(image, same)
 
 
+SAME_IMAGES = {"imagenet-real": "the validation images under other labels"}
+
+
 def test_natural_shifts_share_no_image_with_their_reference() -> None:
     for spec in READY:
-        if spec.kind == "natural" and spec.reference is not None:
+        if spec.kind == "natural" and spec.reference is not None and spec.name not in SAME_IMAGES:
             ours = hashes(load_shift(spec.name))
             assert not ours & hashes(load_shift(spec.reference)), spec.name
 
