@@ -154,10 +154,16 @@ def _ladders(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, dict) and len(value) > 4:
-        return f"{sum(value.values()):,} in {len(value)} splits"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {number:,}" for name, number in value.items())
+        return _examples(value)
     if isinstance(value, list):
         return ", ".join(value) or "no"
     return "–" if value is None else str(value)
+
+
+def _examples(sizes: dict[str, int | None]) -> str:
+    """Examples of each split; of many splits the sum. A size nobody publishes is a question mark."""
+    if len(sizes) <= 4:
+        return ", ".join(f"{name} {'?' if n is None else f'{n:,}'}" for name, n in sizes.items())
+    known = sum(n for n in sizes.values() if n is not None)
+    return f"{known:,} in {len(sizes)} splits"

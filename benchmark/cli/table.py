@@ -1,15 +1,36 @@
-"""The table of results in the terminal."""
+"""The table of results in the terminal: in the widest of four forms that fits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Literal, get_args
 
 from benchmark.cli.terminal import out, percent
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from benchmark.report import Row
     from benchmark.result import Result
+
+Form = Literal["wide", "medium", "narrow", "tight"]
+
+_KINDS = ("reference", "natural", "synthetic", "spurious", "corruption")
+_SHORT = {  # flag → its word, and its letter where the terminal is small
+    "within noise": ("±noise", "~"),
+    "weak fit": ("weak", "w"),
+    "extrapolated": ("extrap.", "x"),
+    "negative slope": ("slope", "s"),
+    "trained elsewhere": ("elsewhere", "e"),
+}
+_MEANING = {
+    "within noise": "an interval with zero, or within the scatter of the line",
+    "weak fit": "r² of the line below 0.7",
+    "extrapolated": "reference accuracy outside the line's",
+    "negative slope": "the line falls",
+    "trained elsewhere": "not trained on the line's reference",
+}
 
 
 def print_rows(rows: Sequence[Row]) -> None:
@@ -23,49 +44,74 @@ def print_rows(rows: Sequence[Row]) -> None:
     for (model, digest), of_model in by_model.items():
         console.print(f"[bold]{escape(model)}[/] [dim]@{digest[:8]}[/]")
         _print_model(of_model)
-    console.print(
-        "[dim]accuracy in % and effective robustness in points, each with its 95 % interval; "
-        "±noise: within noise, weak: r² of the line below 0.7, extrap.: reference outside the line[/]"
-    )
+    console.print("[dim]accuracy in %, effective robustness (ER) in points, each with its 95 % interval[/]")
+    seen = {flag for row in rows for flag in row.flags}
+    legend = [f"{' or '.join(_SHORT[flag])}: {meaning}" for flag, meaning in _MEANING.items() if flag in seen]
+    if legend:
+        console.print(f"[dim]{'; '.join(legend)}[/]")
 
 
 def _print_model(rows: Sequence[Row]) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("shift", "kind", "support"):
-        table.add_column(name, no_wrap=name == "shift")
-    for name in ("n", "accuracy", "reference", "effective robustness"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("flags")
-    table.add_column("worst group", no_wrap=True)
+    console = out()
+    unbounded = console.options.update(width=1000)  # a measure is cut to the console's width otherwise
+    ordered = sorted(rows, key=lambda row: _KINDS.index(row.result.kind))
+    for form in get_args(Form):
+        table = _table(ordered, form)
+        if console.measure(table, options=unbounded).maximum <= console.width:
+            break
+    console.print(table)
     for row in rows:
-        result = row.result
-        if result.status == "error":
-            message = escape(str((result.error or {}).get("message", "failed")))
-            table.add_row(
-                escape(result.shift), result.kind, result.support, "–", f"[red]failed[/]: {message}"
-            )
-            continue
-        table.add_row(
-            escape(result.shift),
-            result.kind,
-            result.support,
-            f"{result.n:,}",
-            percent(result.accuracy),
-            "–" if row.reference_accuracy is None else f"{100 * row.reference_accuracy.value:.1f}",
-            _effective(row),
-            ", ".join(_SHORT.get(flag, flag) for flag in row.flags),
-            _worst_group(result),
-        )
-    out().print(table)
+        if row.result.status == "error":
+            message = escape(str((row.result.error or {}).get("message", "failed")))
+            console.print(f"[red]failed[/] {escape(row.result.shift)}: {message}")
     for warning in dict.fromkeys(warning for row in rows for warning in row.result.warnings):
-        out().print(f"[yellow]note[/] {escape(warning)}")
+        console.print(f"[yellow]note[/] {escape(warning)}")
     for reason in dict.fromkeys(row.reason for row in rows if row.reason):
         shifts = [row.result.shift for row in rows if row.reason == reason]
         names = ", ".join(collapsed(shifts))
-        out().print(f"[yellow]note[/] no effective robustness on {escape(names)}: {escape(reason)}")
+        console.print(f"[yellow]note[/] no effective robustness on {escape(names)}: {escape(reason)}")
+
+
+def _table(rows: Sequence[Row], form: Form) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+        padding=(0, 1 if form in ("narrow", "tight") else 2, 0, 0),
+    )
+    names = ["shift", "support", "n", "accuracy", "reference", "effective robustness", "flags", "worst group"]
+    if form != "wide":
+        names[1], names[4], names[5] = "sup.", "ref.", "ER"
+    if form == "tight":
+        names[6], names[7] = "flag", "worst"
+    for name in names:
+        right = name not in ("shift", "support", "sup.", "flags", "flag", "worst group")
+        table.add_column(name, justify="right" if right else "left", no_wrap=True)
+    for kind, members in groupby(rows, key=lambda row: row.result.kind):
+        table.add_row(f"[dim italic]{kind}[/]")
+        for row in members:
+            result = row.result
+            name = f" {escape(result.shift)}"
+            if result.status == "error":
+                table.add_row(name, result.support, "–", "[red]failed[/]")
+                continue
+            reference = row.reference_accuracy
+            table.add_row(
+                name,
+                result.support,
+                f"{result.n:,}",
+                percent(result.accuracy, digits=_digits(form)),
+                "–" if reference is None else f"{100 * reference.value:.{_digits(form)}f}",
+                percent(row.effective.estimate if row.effective else None, digits=_digits(form), sign="+"),
+                _flags(row, form),
+                _worst_group(result, form),
+            )
+    return table
 
 
 def collapsed(names: Iterable[str]) -> list[str]:
@@ -81,25 +127,21 @@ def collapsed(names: Iterable[str]) -> list[str]:
     return [star if len(members) > 1 else members[0] for star, members in found.items()]
 
 
-def _worst_group(result: Result) -> str:
+def _digits(form: Form) -> int:
+    return 0 if form in ("narrow", "tight") else 1
+
+
+def _flags(row: Row, form: Form) -> str:
+    pairs = [_SHORT.get(flag, (flag, flag)) for flag in row.flags]
+    return "".join(letter for _, letter in pairs) if form == "tight" else " ".join(word for word, _ in pairs)
+
+
+def _worst_group(result: Result, form: Form) -> str:
     from rich.markup import escape
 
-    interval = percent(result.metrics.get("worst_group_accuracy"))
-    if result.worst_group is None:
-        return interval
-    return f"{interval} {escape(result.worst_group.replace('(n=', '('))}"
-
-
-_SHORT = {
-    "within noise": "±noise",
-    "weak fit": "weak",
-    "extrapolated": "extrap.",
-    "trained elsewhere": "elsewhere",
-}
-
-
-def _effective(row: Row) -> str:
-    if row.effective is None:
-        return "–"
-    one = row.effective
-    return f"{100 * one.value:+.1f} [dim]\\[{100 * one.low:+.1f}, {100 * one.high:+.1f}][/]"
+    estimate = result.metrics.get("worst_group_accuracy")
+    if form == "wide" and result.worst_group is not None:
+        return f"{percent(estimate)} {escape(result.worst_group.replace('(n=', '('))}"
+    if form == "tight":
+        return "–" if estimate is None else f"{100 * estimate.value:.0f}"
+    return percent(estimate, digits=1 if form == "wide" else 0)

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -93,8 +93,10 @@ def progress() -> Iterator[Progress]:
         yield display
 
 
-def percent(estimate: Estimate | None) -> str:
+def percent(estimate: Estimate | None, *, digits: int = 1, sign: Literal["", "+"] = "") -> str:
     """``95.1 [93.1, 96.6]`` in percent; a dash where there is none."""
     if estimate is None:
         return "–"
-    return f"{100 * estimate.value:.1f} [dim]\\[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}][/]"
+    parts = (estimate.value, estimate.low, estimate.high)
+    value, low, high = (format(100 * part, f"{sign}.{digits}f") for part in parts)
+    return f"{value} [dim]\\[{low}, {high}][/]"
