@@ -80,6 +80,11 @@ class Registry(Generic[T]):
             f"unknown {self.kind} {name!r}{meant}", hint=f"robustbench-shift list {self.kind}s"
         )
 
+    def registered(self) -> list[T]:
+        """The entries that were registered, without those that resolvers make."""
+        self._discover()
+        return list(self._entries.values())
+
     def names(self, pattern: str | None = None) -> list[str]:
         """Names in order of registration that match a shell pattern.
 

@@ -85,3 +85,16 @@ def translate(images: Pixels, rows: Rows, *, down: int, right: int) -> Pixels:
 def vertical_flip(images: Pixels, rows: Rows) -> Pixels:
     """Turn images upside down."""
     return np.ascontiguousarray(images[:, ::-1])
+
+
+def pad_by(images: Pixels, rows: Rows, *, share: float) -> Pixels:
+    """As ``pad``, by a share of the shorter side: for sources whose images differ in size."""
+    if not 0.0 < share <= 1.0:
+        raise UserError(f"the share to pad by must lie in (0, 1], not {share}")
+    return pad(images, rows, pixels=max(round(share * min(images.shape[1:3])), 1))
+
+
+def translate_by(images: Pixels, rows: Rows, *, down: float, right: float) -> Pixels:
+    """As ``translate``, by shares of height and width."""
+    height, width = images.shape[1:3]
+    return translate(images, rows, down=round(down * height), right=round(right * width))
