@@ -91,10 +91,12 @@ class Track:
             logits: float32 (B, M) for the rows ``positions`` (B,) of the source.
         """
         place = self.pending(positions)
+        if not len(place):
+            return  # the batch was read for other cells
         index = np.arange(self._next, self._next + len(place))
         answers = in_shift_classes(logits[place], self.shift.spec, head=self.cell.contestant.spec.label_space)
         labels = self.shift.labels[index]
-        if self.shift.accepted is not None and len(place):
+        if self.shift.accepted is not None:
             labels = best_accepted(answers, [self.shift.accepted[row] for row in index.tolist()])
         columns = score(
             answers,
