@@ -85,11 +85,20 @@ def describe(name: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+LONG = 20  # values of a list, or entries of a table, that are worth spelling out
+
+
 def _text(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(
-            f"{name}: {_text(item)}" for name, item in value.items() if item not in (None, {}, [])
-        )
+        shown = {name: _text(item) for name, item in value.items() if item not in (None, {}, [])}
+        if len(shown) > LONG and len(set(shown.values())) == 1:  # the 95 splits of ImageNet-C
+            names = list(shown)
+            return f"{names[0]}, {names[1]}, ... {names[-1]} ({len(names)}), each: {shown[names[0]]}"
+        return ", ".join(f"{name}: {text}" for name, text in shown.items())
     if isinstance(value, list):
+        if len(value) > 1 and all(item == value[0] for item in value) and not isinstance(value[0], dict):
+            return f"{len(value)} x {'not published' if value[0] is None else value[0]}"
+        if len(value) > LONG:
+            return f"{', '.join(_text(item) for item in value[:LONG])}, ... ({len(value)})"
         return ", ".join(_text(item) for item in value)
-    return str(value)
+    return "not published" if value is None else str(value)
