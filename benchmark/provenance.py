@@ -64,5 +64,6 @@ def _git() -> dict[str, Any] | None:
 
 
 def _run(root: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(root), *arguments]
+    # Looking must not write: a plain `git status` takes the lock of the index to refresh it.
+    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
     return subprocess.run(command, capture_output=True, check=True, text=True, timeout=10).stdout.strip()

@@ -1,4 +1,4 @@
-"""Makes the baseline ``digits-scratch``: trains every scratch model and measures it on its reference's shifts.
+"""Makes the baseline ``digits-scratch``: trains every scratch model, measures it on its reference's shifts.
 
 ``python -m benchmark.baselines.digits_scratch`` writes both files of the next version into a folder of yours;
 a published version never changes.

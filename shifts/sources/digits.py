@@ -221,7 +221,8 @@ def _bundled_file() -> Path:
         if path.is_file():
             return path
     raise DataNotFoundError(
-        "the digits that scikit-learn bundles are not there", hint="pip install --force-reinstall scikit-learn"
+        "the digits that scikit-learn bundles are not there",
+        hint="pip install --force-reinstall scikit-learn",
     )
 
 

@@ -227,6 +227,31 @@ def test_a_failed_cell_is_recorded_and_the_others_go_on(
     )
 
 
+def test_a_full_disk_fails_what_does_not_fit_and_loses_nothing_else(trained_cache: Path) -> None:
+    """A real process whose files may not grow past 12 kB, the nearest thing to a disk that is full."""
+    program = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))\n"
+        "from benchmark.cli import run\n"
+        "sys.exit(run(sys.argv[1:]))"
+    )
+    arguments = ["eval", "--model", "constant", "--model", "digits-cnn", "-s", "digits", "--json"]
+    assert run(["train", "digits-cnn"]) == 0
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    rows = {row["model"]: row for row in json.loads(done.stdout)["results"]}
+    assert rows["constant"]["status"] == "ok"
+    assert rows["digits-cnn"]["status"] == "error"
+    assert "make room" in rows["digits-cnn"]["error"]["hint"]
+    assert "make room" in done.stderr
+    assert "Traceback" not in done.stderr
+    (stored,) = (path for path in Path("results").rglob(RESULT) if "digits-cnn@" in str(path))
+    assert json.loads(stored.read_text(encoding="utf-8"))["status"] == "error"
+    assert not list(Path("results").rglob("*.tmp"))
+    assert run(arguments) == 0
+
+
 def test_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
     for what in ("models", "shifts", "suites", "sources"):
         assert run(["list", what, "--json"]) == 0
