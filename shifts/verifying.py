@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from shifts import local
 from shifts.checking import Progress, check_split, count_faults, further_faults
 from shifts.data import check_examples
+from shifts.duplicates import shared_images
 from shifts.errors import UserError
 from shifts.labels import LABEL_SPACES
 from shifts.registry import resolve
@@ -88,7 +89,8 @@ def ready(pattern: str | None = None, *, data_dir: Path | None = None) -> list[R
 def verify(
     source_name: str, *, data_dir: Path | None = None, progress: Progress | None = None
 ) -> VerifyReport:
-    """Read every image of a local copy: counts per class, decodability, content digest.
+    """Read every image of a local copy: counts per class, decodability, content digest, and whether a
+    natural shift shares images with its reference.
 
     A copy whose files were touched but whose content is the recorded one is good: its record is renewed.
 
@@ -128,7 +130,24 @@ def verify(
     report = VerifyReport(
         source=source.name, root=root, partial=record.partial, splits=splits, notes=record.notes
     )
-    return _with_changes(report, record, root, data_dir=data_dir)
+    report = _with_changes(report, record, root, data_dir=data_dir)
+    return _with_shared_images(source, report, data_dir, progress) if report.ok else report
+
+
+def _with_shared_images(
+    source: ImageSource, report: VerifyReport, data_dir: Path | None, progress: Progress | None
+) -> VerifyReport:
+    """Say what a natural shift shares with its reference, where that is on this machine and whole."""
+    try:
+        shared = shared_images(source, data_dir=data_dir, progress=progress)
+    except UserError as error:  # of the reference's copy, which has a verification of its own
+        note = f"not compared with the reference: {error.message}"
+        return dataclasses.replace(report, notes=(*report.notes, note))
+    splits = {
+        split: dataclasses.replace(known, faults=(*known.faults, shared[split])) if split in shared else known
+        for split, known in report.splits.items()
+    }
+    return dataclasses.replace(report, splits=splits)
 
 
 def _expected(source: ImageSource, record: Record, split: str) -> tuple[int | None, ...]:

@@ -96,6 +96,7 @@ def _text(value: Any) -> str:
             return f"{names[0]}, {names[1]}, ... {names[-1]} ({len(names)}), each: {shown[names[0]]}"
         return ", ".join(f"{name}: {text}" for name, text in shown.items())
     if isinstance(value, list):
+        value = ["+".join(map(str, item)) if isinstance(item, list) else item for item in value]
         if len(value) > 1 and all(item == value[0] for item in value) and not isinstance(value[0], dict):
             return f"{len(value)} x {'not published' if value[0] is None else value[0]}"
         if len(value) > LONG:

@@ -84,7 +84,7 @@ class Family:
             paths = parquet_files(root, called)
             if paths:
                 payloads = ParquetPayloads(paths)
-                return self.named(payloads, self._indices(payloads.labels, paths[0]), payloads.names())
+                return self.named(payloads, self._indices(payloads.labels, paths[0]), payloads.file_names())
         return None
 
     def webdataset(self, root: Path, split: str) -> Examples | None:

@@ -127,7 +127,7 @@ class ParquetPayloads:
     def paths(self) -> list[Path]:
         return self._paths
 
-    def names(self) -> list[str | None]:
+    def file_names(self) -> list[str | None]:
         """N names of the files that the images once were, as far as the rows keep them."""
         found: list[str | None] = []
         for path in self._paths:

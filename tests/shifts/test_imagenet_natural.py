@@ -293,3 +293,27 @@ def test_real_images_are_the_same_in_every_layout(real_data: Path, tmp_path: Pat
     own = load("imagenet-v2", path)
     assert sorted(own.labels.tolist()) == sorted(item.label for item in found)
     assert sorted(bytes(own.payloads[i]) for i in range(300)) == sorted(item.data for item in found)
+
+
+def test_images_of_the_reference_are_found_by_verify(tmp_path: Path) -> None:
+    val = layouts.val_items([101, 102, 103, 104])
+    add("imagenet-val", layouts.write_flat(tmp_path / "val", val), partial=True)
+    own = v2_items()
+    twin = layouts.Item(val[2].label, "twin.jpeg", val[2].data)
+    root = layouts.write_folders(tmp_path / "v2", [*own, twin], top=TOPS["imagenet-v2"], folder=str)
+    add("imagenet-v2", root, partial=True)
+    told: list[str] = []
+    report = verify("imagenet-v2", progress=lambda what, done, total: told.append(what))
+    assert not report.ok
+    assert len(report.faults) == 1
+    assert "1 images are also images of its reference 'imagenet-val'" in report.faults[0]
+    assert "twin.jpeg" in report.faults[0]
+    assert val[2].name in report.faults[0]
+    assert "comparing imagenet-v2/test with imagenet-val" in told
+    (root / TOPS["imagenet-v2"] / str(twin.label) / "twin.jpeg").unlink()
+    add("imagenet-v2", root, partial=True, replace=True)
+    assert verify("imagenet-v2").ok
+    (tmp_path / "val" / val[0].name).unlink()
+    report = verify("imagenet-v2")
+    assert report.ok
+    assert "not compared with the reference" in report.notes[-1]
