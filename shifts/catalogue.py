@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shifts import local
 from shifts.archives import archive_kind, unpack
@@ -97,12 +98,16 @@ def take_in(
     replace: bool = False,
     data_dir: Path | None = None,
     progress: Progress | None = None,
+    declaration: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
 ) -> Record:
     """Check the files below ``root`` and make them the recorded copy of a source.
 
     Args:
         linked: the files stay where they are; otherwise ``root`` lies in the staging folder and is moved.
         published: False for the files of an archive that is not the published one.
+        declaration: of a user's own data (``shifts.own``).
+        notes: kept in the record beside what the loader remarks.
     """
     with remarks_kept() as remarks:
         splits = open_splits(source, root)
@@ -148,7 +153,8 @@ def take_in(
             for split, check in checks.items()
         },
         files=_states(files, root),
-        notes=tuple(remarks),
+        declaration=declaration,
+        notes=(*notes, *remarks),
     )
     _refuse_other_content(source, record, replace=replace, data_dir=data_dir)
     return commit(record, root, data_dir=data_dir)

@@ -67,6 +67,17 @@ class Registry(Generic[T]):
         Raises:
             UnknownNameError: with the nearest names and the command that lists them all.
         """
+        found = self.find(name)
+        if found is not None:
+            return found
+        near = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.5)
+        meant = f"; did you mean {' or '.join(repr(match) for match in near)}?" if near else ""
+        raise UnknownNameError(
+            f"unknown {self.kind} {name!r}{meant}", hint=f"robustbench-shift list {self.kind}s"
+        )
+
+    def find(self, name: str) -> T | None:
+        """The entry of that name, or None."""
         self._discover()
         if name in self._entries:
             return self._entries[name]
@@ -74,11 +85,7 @@ class Registry(Generic[T]):
             found = resolve(name)
             if found is not None:
                 return found
-        near = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.5)
-        meant = f"; did you mean {' or '.join(repr(match) for match in near)}?" if near else ""
-        raise UnknownNameError(
-            f"unknown {self.kind} {name!r}{meant}", hint=f"robustbench-shift list {self.kind}s"
-        )
+        return None
 
     def registered(self) -> list[T]:
         """The entries that were registered, without those that resolvers make."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -35,8 +35,10 @@ def list_sources(
 ) -> None:
     """What is on this machine: splits, size, place."""
     from benchmark.cli.terminal import out, print_json
+    from shifts.own import look_in
     from shifts.verifying import ready
 
+    look_in(data_dir)
     found = ready(pattern, data_dir=data_dir)
     if as_json:
         print_json({"schema_version": 1, "sources": [_ready_document(one) for one in found]})
@@ -69,10 +71,33 @@ def fetch(
 
 @app.command()
 def add(
-    source: Annotated[str, _SOURCE],
+    source: Annotated[str | None, _SOURCE] = None,
     path: Annotated[
-        Path, typer.Argument(help="A file, folder or archive in one of its layouts.", metavar="PATH")
-    ],
+        Path | None, typer.Argument(help="A file, folder or archive in one of its layouts.", metavar="PATH")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Own data instead of a source: a name for its shift.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option("--images", help="Own data: the folder of images.", metavar="DIR")
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="Own data: a table with columns path and label.", metavar="CSV"),
+    ] = None,
+    groups: Annotated[
+        list[str] | None,
+        typer.Option("--groups", help="Own data: columns that make groups, by comma.", metavar="COLUMNS"),
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", help="Own data: the reference with the same classes.")
+    ] = None,
+    label_space: Annotated[
+        str | None, typer.Option("--label-space", help="Own data: the classes, as in 'list shifts'.")
+    ] = None,
+    kind: Annotated[
+        str, typer.Option("--kind", help="Own data: natural, corruption, synthetic or spurious.")
+    ] = "natural",
     partial: Annotated[
         bool, typer.Option("--partial", help="Take fewer images than published; every result says so.")
     ] = False,
@@ -81,12 +106,45 @@ def add(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take in a local copy: find its layout, check every image, record it."""
-    from shifts.catalogue import add as add_source
+    """Take in a local copy: find its layout, check every image, record it.
 
-    with _shown() as progress:
-        record = add_source(
-            source, path, partial=partial, copy=copy, replace=replace, data_dir=data_dir, progress=progress
+    Own data becomes a shift: data add --name my-shift --images DIR --labels CSV --reference cifar10
+    """
+    from shifts.catalogue import add as add_source
+    from shifts.own import KINDS, add_own, look_in
+
+    look_in(data_dir)
+    if source is not None and path is not None and not (name or images or labels):
+        with _shown() as progress:
+            record = add_source(
+                source,
+                path,
+                partial=partial,
+                copy=copy,
+                replace=replace,
+                data_dir=data_dir,
+                progress=progress,
+            )
+    elif source is None and name is not None and images is not None and labels is not None and not partial:
+        if kind not in KINDS:
+            raise typer.BadParameter(f"--kind must be one of {', '.join(KINDS)}, not {kind!r}")
+        with _shown() as progress:
+            record = add_own(
+                name,
+                images,
+                labels,
+                groups=[column.strip() for value in groups or () for column in value.split(",")],
+                reference=reference,
+                label_space=label_space,
+                kind=cast("Any", kind),
+                copy=copy,
+                replace=replace,
+                data_dir=data_dir,
+                progress=progress,
+            )
+    else:
+        raise typer.BadParameter(
+            "give SOURCE and PATH; or, for own data, --name, --images and --labels (and no --partial)"
         )
     _report(record, data_dir=data_dir, as_json=as_json)
 
@@ -99,8 +157,10 @@ def verify(
 ) -> None:
     """Read every image again: counts, decodability, content. Exit code 2 when something is wrong."""
     from benchmark.cli.terminal import print_json
+    from shifts.own import look_in
     from shifts.verifying import verify as verify_source
 
+    look_in(data_dir)
     with _shown() as progress:
         report = verify_source(source, data_dir=data_dir, progress=progress)
     if as_json:

@@ -52,7 +52,9 @@ def evaluate(
     from benchmark.report import build_rows, document
     from benchmark.store import Store, results_home
     from models_zoo.spec import MODELS
+    from shifts.own import look_in
 
+    look_in(data_dir)
     specs = MODELS.select(model)
     if weights is not None and len(specs) != 1:
         raise typer.BadParameter("--weights goes with exactly one model")

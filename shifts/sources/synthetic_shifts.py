@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from shifts.errors import UnknownNameError
 from shifts.local import is_ready
 from shifts.spec import NAME, SHIFTS, SOURCES, Perturbation, Selection, ShiftSpec
 
@@ -155,11 +154,8 @@ def _base(name: str) -> ShiftSpec | None:
     """A reference to start from; one that is tinted or imbalanced already is none."""
     if name.endswith((TINTED, IMBALANCED)):
         return None
-    try:
-        spec = SHIFTS.get(name)
-    except UnknownNameError:
-        return None
-    return spec if spec.kind == "reference" else None
+    spec = SHIFTS.find(name)
+    return spec if spec is not None and spec.kind == "reference" else None
 
 
 def _listed() -> Iterator[ShiftSpec]:
