@@ -11,7 +11,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.baselines import Baseline, BaselineRow, MemberRule, write_baseline
+from benchmark.baselines import Baseline, MemberRule, write_baseline
+from benchmark.baselines.own import measured_row
 from benchmark.planning import Contestant, contestant, plan
 from benchmark.result import Result
 from benchmark.runner import Options, run_pass
@@ -40,29 +41,12 @@ def measure(results: Path, *, say: Callable[[str], None]) -> list[Result]:
         measured += list(work.finished.values())
         for one in work.passes:
             measured += list(run_pass(one, options=Options(device="cpu")))
-    failed = [result for result in measured if result.status != "ok"]
-    if failed:
-        raise RuntimeError(f"{failed[0].model} on {failed[0].shift}: {failed[0].error}")
     return measured
 
 
 def baseline(results: list[Result]) -> Baseline:
     """The results as a baseline."""
-    rows = [
-        BaselineRow(
-            model=result.model,
-            library_key=result.model,
-            shift=result.shift,
-            accuracy=result.accuracy.value,
-            n=result.n,
-            family=result.family,
-            training_data=result.training_data,
-            kind_of_number="measured",
-            publisher="robustbench-shift",
-        )
-        for result in results
-        if result.accuracy is not None
-    ]
+    rows = [measured_row(result, publisher="robustbench-shift") for result in results]
     return Baseline(
         name="digits-scratch",
         version=VERSION,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmark.baselines.table import Baseline, BaselineRow, MemberRule
 from benchmark.report import latest
+from benchmark.result import Result
 from benchmark.store import Store
 from shifts.digest import SHORT
 from shifts.errors import ResultsError, UserError
@@ -32,23 +33,8 @@ def results_baseline(folder: Path) -> Baseline:
         if result.status == "ok" and not any(warning.startswith(_MARKS) for warning in result.warnings)
     ]
     digests = Counter(name for name, _ in {(result.model, result.model_digest) for result in found})
-    rows = [
-        BaselineRow(
-            model=result.model
-            if digests[result.model] == 1
-            else f"{result.model}@{result.model_digest[:SHORT]}",
-            library_key=result.model,
-            shift=result.shift,
-            accuracy=result.accuracy.value,
-            n=result.n,
-            family=result.family,
-            training_data=result.training_data,
-            kind_of_number="measured",
-            publisher="own results",
-        )
-        for result in found
-        if result.accuracy is not None
-    ]
+    unique = [name for name, number in digests.items() if number == 1]
+    rows = [measured_row(result, publisher="own results", by_name=result.model in unique) for result in found]
     if not rows:
         raise ResultsError(
             f"there are no finished evaluations in {folder}", hint="robustbench-shift eval --results DIR"
@@ -66,6 +52,30 @@ def results_baseline(folder: Path) -> Baseline:
         references=tuple(sorted({result.reference for result in found if result.reference})),
         folder=str(folder),
         rows=tuple(rows),
+    )
+
+
+def measured_row(result: Result, *, publisher: str, by_name: bool = True) -> BaselineRow:
+    """A finished evaluation as a row of a baseline.
+
+    Args:
+        by_name: whether the model's name is enough to tell it apart, or its digest has to be added.
+
+    Raises:
+        ResultsError: the evaluation failed.
+    """
+    if result.accuracy is None:
+        raise ResultsError(f"{result.model} on {result.shift} has no accuracy: {result.error}")
+    return BaselineRow(
+        model=result.model if by_name else f"{result.model}@{result.model_digest[:SHORT]}",
+        library_key=result.model,
+        shift=result.shift,
+        accuracy=result.accuracy.value,
+        n=result.n,
+        family=result.family,
+        training_data=result.training_data,
+        kind_of_number="measured",
+        publisher=publisher,
     )
 
 
