@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
 from benchmark.metrics import PredictionColumns, adjusted_average, evaluate, macro_f1
+from benchmark.planning import contestant, plan, with_references
+from benchmark.runner import Options, run_pass
+from benchmark.store import Store
+from models_zoo.spec import MODELS
+from shifts.catalogue import add
 from shifts.errors import UserError
-from shifts.spec import ShiftSpec
+from shifts.spec import SHIFTS, ShiftSpec
+from tests.shifts.sources.test_tables import iwildcam as iwildcam_copy
+from tests.shifts.sources.test_tables import waterbirds as waterbirds_copy
 
 
 def columns(groups: np.ndarray, correct: np.ndarray) -> PredictionColumns:
@@ -96,3 +106,32 @@ def test_weights_must_name_a_value_of_every_column() -> None:
             groups=("class", "shade"),
             group_weights={"dark": 1.0},
         )
+
+
+@pytest.mark.parametrize(
+    ("write", "source", "shift", "metric"),
+    [
+        (waterbirds_copy, "waterbirds", "waterbirds/test", "adjusted_accuracy"),
+        (iwildcam_copy, "iwildcam", "iwildcam/test", "macro_f1"),
+    ],
+)
+def test_results_hold_the_metric_a_set_is_reported_in(
+    write: Callable[[Path], Path], source: str, shift: str, metric: str, tmp_path: Path
+) -> None:
+    add(source, write(tmp_path / "copy"), partial=True)
+    one = contestant(MODELS.get("constant"), weights=None)
+    work = plan([one], with_references([SHIFTS.get(shift)]), store=Store(tmp_path / "results"))
+    results = {
+        result.shift: result
+        for part in work.passes
+        for result in run_pass(part, options=Options(device="cpu"))
+    }
+    assert {result.status for result in results.values()} == {"ok"}
+    estimate = results[shift].metrics[metric]
+    assert estimate is not None
+    if metric == "adjusted_accuracy":  # a model that always says landbird: the share of landbirds in training
+        assert estimate.value == pytest.approx((3498 + 184) / 4795)
+        assert results[shift].accuracy is not None and results[shift].accuracy.value == pytest.approx(
+            80 / 120
+        )
+        assert metric not in results["waterbirds"].metrics
