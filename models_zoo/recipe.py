@@ -79,21 +79,24 @@ def recipe_of(spec: ModelSpec) -> Recipe:
     return recipe
 
 
-def trained_file(spec: ModelSpec) -> Path:
+def trained_file(spec: ModelSpec, *, data_dir: Path | None = None) -> Path:
     """Where the weights of a scratch model lie once it is trained.
 
     The name follows from the recipe and from the content of the local copies it trains on: a copy that is
     completed or replaced later means other weights.
+
+    Args:
+        data_dir: where local copies lie, if not in the cache.
     """
     recipe = recipe_of(spec)
     identity = digest(recipe)
-    contents = _local_contents(recipe)
+    contents = _local_contents(recipe, data_dir)
     if contents:
         identity = digest({"recipe": identity, "contents": contents})
     return cache_home() / "models" / spec.name.replace("/", "--") / f"{identity[:SHORT]}.safetensors"
 
 
-def _local_contents(recipe: Recipe) -> dict[str, str | None]:
+def _local_contents(recipe: Recipe, data_dir: Path | None) -> dict[str, str | None]:
     """Content digests of the splits that are not bundled with the package; None where there is no copy."""
     from shifts.local import read_record
     from shifts.spec import SHIFTS, SOURCES
@@ -102,7 +105,7 @@ def _local_contents(recipe: Recipe) -> dict[str, str | None]:
     for stage in recipe.stages:
         source = SOURCES.get(SHIFTS.get(stage.shift).source)
         if not source.bundled:
-            record = read_record(source.name)
+            record = read_record(source.name, data_dir=data_dir)
             known = None if record is None else record.splits.get(stage.split)
             contents[f"{source.name}/{stage.split}"] = None if known is None else known.content
     return contents

@@ -32,28 +32,35 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 
-def train(spec: ModelSpec, *, progress: Progress | None = None) -> Path:
+def train(spec: ModelSpec, *, data_dir: Path | None = None, progress: Progress | None = None) -> Path:
     """Train a model and keep its weights.
 
     Args:
+        data_dir: where local copies of data sets lie, if not in the cache.
         progress: called with (steps done, steps in all).
 
     Returns:
         The safetensors file; its metadata names recipe, seed and library versions. A file that is there
         already is returned as it is.
     """
-    target = trained_file(spec)
+    target = trained_file(spec, data_dir=data_dir)
     if target.is_file():
         return target
     recipe = recipe_of(spec)
     with _threads(recipe.threads):
-        network = run_recipe(recipe, spec.preprocess, progress=progress)
+        network = run_recipe(recipe, spec.preprocess, data_dir=data_dir, progress=progress)
     return _save(network, target, spec=spec, recipe=recipe)
 
 
-def run_recipe(recipe: Recipe, preprocess: Preprocess, *, progress: Progress | None = None) -> nn.Module:
+def run_recipe(
+    recipe: Recipe,
+    preprocess: Preprocess,
+    *,
+    data_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> nn.Module:
     """Build the network and run every stage; the result is in evaluation mode."""
-    sets = [training_set(stage, preprocess, seed=recipe.seed) for stage in recipe.stages]
+    sets = [training_set(stage, preprocess, seed=recipe.seed, data_dir=data_dir) for stage in recipe.stages]
     steps = [_steps(stage) for stage in recipe.stages]
     total, done = sum(steps), 0
     network: nn.Module | None = None
@@ -75,12 +82,13 @@ def run_recipe(recipe: Recipe, preprocess: Preprocess, *, progress: Progress | N
 
 
 def training_set(
-    stage: Stage, preprocess: Preprocess, *, seed: int
+    stage: Stage, preprocess: Preprocess, *, seed: int, data_dir: Path | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], int]:
     """The images (N, H, W, 3) in the network's input size, labels (N,) and number of classes of a stage."""
     spec = dataclasses.replace(distribution(stage), split=stage.split)
     source = SOURCES.get(spec.source)
-    shift = Shift(spec, load_examples(spec.source, spec.split), content=recorded_content(source, spec.split))
+    examples = load_examples(spec.source, spec.split, data_dir=data_dir)
+    shift = Shift(spec, examples, content=recorded_content(source, spec.split, data_dir=data_dir))
     kept = fraction(shift.rows(shift.position), share=stage.share, seed=seed)
     # Resized batch by batch: a set of photographs does not fit into memory at its full size.
     prepared = [prepare(batch.images, preprocess).permute(0, 2, 3, 1).numpy() for batch in shift.batches(64)]

@@ -61,7 +61,9 @@ def evaluate(
     asked, missing = choose_shifts(specs, patterns=shift, suite=suite, limit=limit, data_dir=data_dir)
     store = Store(results_home(results))
     store.check_writable()
-    contestants = [_contestant(spec, weights=weights, precision=precision) for spec in specs]
+    contestants = [
+        _contestant(spec, weights=weights, precision=precision, data_dir=data_dir) for spec in specs
+    ]
     work = plan(
         contestants,
         with_references(asked, data_dir=data_dir),
@@ -144,13 +146,15 @@ def choose_shifts(
     return here, missing
 
 
-def _contestant(spec: ModelSpec, *, weights: Path | None, precision: str) -> Contestant:
+def _contestant(
+    spec: ModelSpec, *, weights: Path | None, precision: str, data_dir: Path | None
+) -> Contestant:
     """A model whose weights are at hand: given, trained now, or fetched now."""
     from benchmark.cli.train import train_with_progress
     from benchmark.planning import contestant
 
     if weights is None and spec.recipe is not None:
-        weights = train_with_progress(spec)
+        weights = train_with_progress(spec, data_dir=data_dir)
     elif weights is not None or spec.weights is not None:
         from models_zoo.weights import weights_file
 

@@ -40,12 +40,12 @@ def train(
         out().print(f"{model}: {path}", soft_wrap=True)
 
 
-def train_with_progress(spec: ModelSpec) -> Path:
+def train_with_progress(spec: ModelSpec, *, data_dir: Path | None = None) -> Path:
     """The weights of a scratch model, trained now unless they are there."""
     from benchmark.cli.terminal import progress
     from models_zoo.recipe import trained_file
 
-    path = trained_file(spec)
+    path = trained_file(spec, data_dir=data_dir)
     if path.is_file():
         return path
     with progress() as display:
@@ -53,5 +53,7 @@ def train_with_progress(spec: ModelSpec) -> Path:
         from models_zoo import training
 
         return training.train(
-            spec, progress=lambda done, total: display.update(task, completed=done, total=total)
+            spec,
+            data_dir=data_dir,
+            progress=lambda done, total: display.update(task, completed=done, total=total),
         )

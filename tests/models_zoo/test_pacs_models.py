@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmark.cli import run
 from benchmark.planning import contestant, plan, with_references
 from benchmark.runner import Options, run_pass
 from benchmark.store import Store
@@ -87,3 +89,14 @@ def test_augmentation_keeps_shape_and_depends_on_the_generator_alone(subset: Non
     one, two = (pacs_models.mirror_and_move(images, np.random.default_rng(5)) for _ in range(2))
     assert np.array_equal(one, two)
     assert one.shape == images.shape and one.dtype == np.uint8
+
+
+def test_another_data_folder_serves_training_and_evaluation(
+    real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pacs_models, "EPOCHS", 1)
+    disk = tmp_path / "disk"
+    add("pacs", real_data / "pacs" / "pacs_subset.tar", partial=True, data_dir=disk)
+    order = ["eval", "--model", "pacs-cnn", "--shift", "pacs-photo/sketch", "--limit", "20", "--json"]
+    assert run([*order, "--data-dir", str(disk), "--results", str(tmp_path / "results")]) == 0
+    assert [row["n"] for row in json.loads(capsys.readouterr().out)["results"]] == [20, 20]
