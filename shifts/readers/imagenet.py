@@ -121,8 +121,8 @@ class Family:
     def _agree(self, payloads: Payloads, labels: NDArray[np.int64], names: Sequence[str | None]) -> None:
         told = np.array([self._class_told(name or "") for name in names], dtype=np.int64)
         wrong = np.flatnonzero((told >= 0) & (told != labels))
-        if self.numbered and not (told >= 0).any():
-            remark("the labels could not be checked against folder numbers, which this copy does not keep")
+        if not (told >= 0).any():
+            remark("the labels are taken as they are: this copy names no class that they could be checked by")
         if not len(wrong):
             return
         checked = told >= 0

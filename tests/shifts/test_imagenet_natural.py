@@ -100,7 +100,7 @@ def test_the_ordering_trap_is_named(tmp_path: Path, layout: str) -> None:
 def test_labels_that_cannot_be_checked_are_remarked(tmp_path: Path) -> None:
     layouts.write_parquet(tmp_path, v2_items(), path_of=lambda item: None)
     notes = add("imagenet-v2", tmp_path, partial=True).notes
-    assert any("could not be checked against folder numbers" in note for note in notes)
+    assert any("names no class that they could be checked by" in note for note in notes)
 
 
 def test_another_variant_is_refused_by_name(tmp_path: Path) -> None:
