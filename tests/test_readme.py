@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from models_zoo.loading import build_model
+from shifts.data import load_shift
 from tests.conftest import DEFAULT_DATA
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,10 +43,22 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     state = build_model("cifar10-resnet20", device="cpu").network.state_dict()
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "mine.safetensors")
+    own_data(folder)
     data = Path(os.environ.get("ROBUSTBENCH_SHIFT_TEST_DATA", DEFAULT_DATA)) / "cifar10" / NEED_DATA
     if data.is_file():
         (folder / NEED_DATA).symlink_to(data)
     return folder
+
+
+def own_data(folder: Path) -> None:
+    """The digits of the test split, inverted: a folder of images and a table of labels."""
+    shift = load_shift("digits")
+    (folder / "photos").mkdir()
+    lines = ["path,label"]
+    for index, name in enumerate(shift.example_ids):
+        Image.fromarray(255 - shift.item(index)).save(folder / "photos" / f"{name}.png")
+        lines.append(f"{name}.png,{shift.labels[index]}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def test_the_readme_has_its_two_commands() -> None:
