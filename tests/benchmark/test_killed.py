@@ -66,6 +66,8 @@ def test_killed_and_run_again(
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        # A test run in the background of a script inherits that Ctrl-C is ignored; the child must not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while len(list(tmp_path.rglob("shards/*.parquet"))) < shards:
