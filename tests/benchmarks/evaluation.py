@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -158,7 +157,9 @@ def child(arguments: list[str]) -> None:
     from benchmark.cli import run
 
     assert run(arguments) == 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not getrusage: its peak is inherited from the parent that started this process.
+    status = Path("/proc/self/status").read_text()
+    peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
     Path(arguments[arguments.index("--results") + 1]).parent.joinpath("peak").write_text(str(peak))
 
 
