@@ -51,8 +51,11 @@ class Track:
         self.cell = cell
         self.failure: Exception | None = None
         self._next = 0
-        if isinstance(classifier, Exception) or isinstance(shift, Exception):
-            self.failure = classifier if isinstance(classifier, Exception) else shift  # type: ignore[assignment]
+        if isinstance(classifier, Exception):
+            self.failure = classifier
+            return
+        if isinstance(shift, Exception):
+            self.failure = shift
             return
         self.classifier, self.shift = classifier, shift
         with contained([self]):
