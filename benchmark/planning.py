@@ -12,7 +12,7 @@ from benchmark.store import Store
 from models_zoo.spec import ModelSpec
 from shifts.digest import digest
 from shifts.errors import LabelSpaceError
-from shifts.labels import ANY
+from shifts.labels import ANY, LABEL_SPACES
 from shifts.local import is_ready, recorded_content
 from shifts.spec import SHIFTS, SOURCES, ShiftSpec
 
@@ -25,14 +25,25 @@ class Contestant:
     """A model with the weights it will be run with.
 
     Attributes:
-        digest: over everything that can move a logit.
+        digest: over everything that can move a logit, but for the classes a zero-shot model is asked about.
         weights: the file, or None for a model without one.
+        weights_digest: its SHA-256.
     """
 
     spec: ModelSpec
     digest: str
     weights: Path | None
+    weights_digest: str | None = None
     precision: str = "float32"
+
+    def digest_in(self, label_space: str) -> str:
+        """The digest with class names and prompts in it, where the model answers in any classes."""
+        if self.spec.label_space != ANY:
+            return self.digest
+        classes = LABEL_SPACES.get(label_space)
+        return digest(
+            {"model": self.digest, "class_names": classes.class_names, "templates": classes.templates}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +51,7 @@ class Cell:
     """One model on one shift, and where its files go; ``notes`` on the local copy of the images."""
 
     contestant: Contestant
+    model_digest: str
     shift: ShiftSpec
     shift_digest: str
     content: str
@@ -69,10 +81,13 @@ def contestant(spec: ModelSpec, *, weights: Path | None, precision: str = "float
     """Fix the weights of a model. The file must be there: train or fetch it first."""
     from models_zoo.weights import weights_digest
 
-    identity = spec.digest(None if weights is None else weights_digest(weights))
+    content = None if weights is None else weights_digest(weights)
+    identity = spec.digest(content)
     if precision != "float32":
         identity = digest({"model": identity, "precision": precision})
-    return Contestant(spec=spec, digest=identity, weights=weights, precision=precision)
+    return Contestant(
+        spec=spec, digest=identity, weights=weights, weights_digest=content, precision=precision
+    )
 
 
 def with_references(shifts: Iterable[ShiftSpec], *, data_dir: Path | None = None) -> list[ShiftSpec]:
@@ -145,11 +160,12 @@ def plan(
         cells += [
             Cell(
                 contestant=one,
+                model_digest=(model_digest := one.digest_in(shift.label_space)),
                 shift=shift,
                 shift_digest=identity,
                 content=content,
                 notes=() if record is None else _notes(record),
-                folder=store.cell(one.spec.name, one.digest, shift=shift.name, shift_digest=identity),
+                folder=store.cell(one.spec.name, model_digest, shift=shift.name, shift_digest=identity),
             )
             for one in fitting
         ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from models_zoo.spec import ModelSpec
 
 PACKAGES = (
     "robustbench-shift",
@@ -36,6 +40,23 @@ def provenance(*, device: str, precision: str) -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}",
         "device": device,
         "precision": precision,
+    }
+
+
+def model_card(spec: ModelSpec, *, weights: str | None) -> dict[str, Any]:
+    """What was evaluated, as plain data, so that a stored result can say it without the registry.
+
+    Args:
+        weights: SHA-256 of the weights file.
+    """
+    kept = ("title", "family", "label_space", "training_data", "licence", "citation", "source", "parameters")
+    return {
+        **{name: getattr(spec, name) for name in kept},
+        "training_data": list(spec.training_data),
+        "preprocess": dataclasses.asdict(spec.preprocess),
+        "arguments": dict(spec.arguments),
+        "weights": weights,
+        "version": spec.version,
     }
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmark.planning import Cell, Pass
 from benchmark.track import Track, contained, streams_of
-from models_zoo.loading import load_model
+from models_zoo.loading import load_spec
 from models_zoo.preprocessing import for_cropped, prepare
 from shifts.data import Examples, Shift, load_examples
 from shifts.labels import ANY
@@ -123,12 +123,12 @@ def _open_tracks(cells: Sequence[Cell], examples: Examples, *, options: Options)
     for cell in cells:
         spec = cell.contestant.spec
         space = cell.shift.label_space if spec.label_space == ANY else ""
-        key = (cell.contestant.digest, space)
+        key = (cell.model_digest, space)
         if key not in classifiers:
             classifiers[key] = _attempt(
-                load_model,
-                spec.name,
-                weights=cell.contestant.weights,
+                load_spec,
+                spec,
+                cell.contestant.weights,
                 label_space=space or None,
                 device=options.device,
                 precision=cell.contestant.precision,

@@ -14,7 +14,7 @@ import numpy as np
 from benchmark.metrics import evaluate
 from benchmark.planning import Cell
 from benchmark.predictions import Header, read_predictions, score
-from benchmark.provenance import provenance
+from benchmark.provenance import model_card, provenance
 from benchmark.result import Result
 from benchmark.store import CellWriter
 from shifts.class_maps import best_accepted, in_shift_classes
@@ -66,7 +66,7 @@ class Track:
         one = self.cell.contestant
         return Header(
             model=one.spec.name,
-            model_digest=one.digest,
+            model_digest=self.cell.model_digest,
             shift=self.shift.spec.name,
             shift_digest=self.cell.shift_digest,
             num_classes=self.shift.num_classes,
@@ -157,6 +157,7 @@ class Track:
             warnings=(*self._warnings(), *measured.notes),
             provenance={
                 **predictions.header.provenance,
+                "model": model_card(self.cell.contestant.spec, weights=self.cell.contestant.weights_digest),
                 "seed": self.shift.spec.seed,
                 "limit": self.shift.spec.limit,
                 "content": self.cell.content,
@@ -183,7 +184,7 @@ class Track:
         shift, model = self.cell.shift, self.cell.contestant.spec
         return Result(
             model=model.name,
-            model_digest=self.cell.contestant.digest,
+            model_digest=self.cell.model_digest,
             shift=shift.name,
             shift_digest=self.cell.shift_digest,
             kind=shift.kind,

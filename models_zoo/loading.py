@@ -39,12 +39,12 @@ def load_model(
     """
     spec = MODELS.get(name)
     path = find_weights(spec) if weights is None else Path(weights)
-    return _load(spec, path, label_space, device=device, precision=precision)
+    return load_spec(spec, path, label_space=label_space, device=device, precision=precision)
 
 
 def build_model(name: str, *, label_space: str | None = None, device: str = "auto") -> Classifier:
     """The architecture of a registered model with random weights: to look at it, or to train it."""
-    return _load(MODELS.get(name), None, label_space, device=device, precision="float32")
+    return load_spec(MODELS.get(name), None, label_space=label_space, device=device)
 
 
 def find_weights(spec: ModelSpec) -> Path | None:
@@ -64,9 +64,22 @@ def find_weights(spec: ModelSpec) -> Path | None:
     return None
 
 
-def _load(
-    spec: ModelSpec, weights: Path | None, label_space: str | None, *, device: str, precision: str
+def load_spec(
+    spec: ModelSpec,
+    weights: Path | None,
+    *,
+    label_space: str | None = None,
+    device: str = "auto",
+    precision: str = "float32",
 ) -> Classifier:
+    """Build the model of a declaration, registered or made by the caller, from a file that is there.
+
+    Args:
+        weights: None gives random ones.
+
+    Raises:
+        WeightsError, LabelSpaceError: as for ``load_model``.
+    """
     if spec.label_space == ANY and label_space is None:
         raise LabelSpaceError(
             f"{spec.name!r} answers in any classes: say in which", hint="pass label_space, e.g. 'digits'"

@@ -47,6 +47,21 @@ class Preprocess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HubFile:
+    """Weights in a repository of the Hugging Face Hub.
+
+    Attributes:
+        repo: ``"owner/name"``.
+        filenames: in the order they are tried; the first that the repository has is taken.
+        revision: commit, tag or branch; of a branch, the commit is recorded at the first fetch.
+    """
+
+    repo: str
+    filenames: tuple[str, ...] = ("model.safetensors", "pytorch_model.bin")
+    revision: str = "main"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """A model that can be loaded by name.
 
@@ -73,7 +88,7 @@ class ModelSpec:
     citation: str
     source: str
     suite: str
-    weights: RemoteFile | None = None
+    weights: RemoteFile | HubFile | None = None
     recipe: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     parameters: int | None = None

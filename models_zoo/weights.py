@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models_zoo.spec import HubFile
 from shifts.digest import file_digest
 from shifts.errors import UserError, WeightsError
 from shifts.local import cache_home, write_atomic
@@ -59,6 +60,10 @@ def weights_file(
             f"{spec.name!r} has no published weights",
             hint=f"robustbench-shift train {spec.name}" if spec.recipe else "give a file with --weights",
         )
+    if isinstance(spec.weights, HubFile):
+        from models_zoo.hub import hub_file
+
+        return hub_file(spec.weights, model=spec.name)
     path = weights_folder(spec) / spec.weights.filename
     if path.is_file() and _is_published(spec.weights, path):
         return path

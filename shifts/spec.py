@@ -26,6 +26,7 @@ class RemoteFile:
         filename: the name it is stored under.
         urls: mirrors in the order they are tried; empty when the user must supply the file.
         sha256, md5: published hashes, or None where nobody publishes one.
+        sha256_prefix: the first hex digits, where only they are published (in torchvision's file names).
         size: bytes, or None.
         how: for a file without a URL, how to get it.
     """
@@ -36,6 +37,7 @@ class RemoteFile:
     md5: str | None = None
     size: int | None = None
     how: str | None = None
+    sha256_prefix: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -176,7 +176,7 @@ def _run(work: Plan, options: Options) -> dict[Path, Result]:
         for one in work.passes:
             task = display.add_task(f"{one.source}: {len(one.cells)} evaluations", total=None)
             results = run_pass(one, options=options, progress=partial(_show, display, task))
-            folders = {(cell.contestant.digest, cell.shift_digest): cell.folder for cell in one.cells}
+            folders = {(cell.model_digest, cell.shift_digest): cell.folder for cell in one.cells}
             for result in results:
                 measured[folders[result.model_digest, result.shift_digest]] = result
     return measured

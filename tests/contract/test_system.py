@@ -63,7 +63,7 @@ def test_label_spaces_that_do_not_fit_are_refused_before_an_image_is_read(
 def test_a_finished_evaluation_runs_no_model_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, results = run(["toy-oracle", "constant"], ["toy", "toy/tint"], tmp_path)
     assert len(results) == 4
-    monkeypatch.setattr(benchmark.runner, "load_model", None)
+    monkeypatch.setattr(benchmark.runner, "load_spec", None)
     again, nothing = run(["toy-oracle", "constant"], ["toy", "toy/tint"], tmp_path)
     assert nothing == []
     assert not again.passes
