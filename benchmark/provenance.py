@@ -56,6 +56,7 @@ def model_card(spec: ModelSpec, *, weights: str | None) -> dict[str, Any]:
         "preprocess": dataclasses.asdict(spec.preprocess),
         "arguments": dict(spec.arguments),
         "weights": weights,
+        "head": spec.head,
         "version": spec.version,
     }
 

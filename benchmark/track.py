@@ -17,6 +17,7 @@ from benchmark.predictions import Header, read_predictions, score
 from benchmark.provenance import model_card, provenance
 from benchmark.result import Result
 from benchmark.store import CellWriter
+from models_zoo.heads import lacking
 from shifts.class_maps import best_accepted, in_shift_classes
 from shifts.data import Shift
 from shifts.digest import digest
@@ -169,6 +170,9 @@ class Track:
         if self.shift.spec.limit is not None:
             yield f"limited: {len(self.shift)} examples, a fixed pseudo-random choice"
         yield from self.cell.notes
+        model = self.cell.contestant.spec
+        if unknown := lacking(model.head, self.shift.spec, label_space=model.label_space):
+            yield unknown
         if self._contaminated():
             yield "contaminated: the model was trained on this distribution"
 

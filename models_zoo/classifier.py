@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from models_zoo.heads import columns_of, in_label_space, outputs_of
 from models_zoo.preprocessing import normalise, prepare
-from shifts.errors import UserError
+from shifts.errors import LabelSpaceError, UserError
+from shifts.labels import ANY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +43,8 @@ class TorchClassifier:
 
     Args:
         spec: the model's declaration.
-        network: images float32 (B, 3, h, w), normalised, → logits (B, M).
+        network: images float32 (B, 3, h, w), normalised, → outputs (B, M), which
+            ``spec.head`` turns into logits.
         head: the module whose input is the feature vector; None when there are no features.
         device: ``"auto"`` takes CUDA, then MPS, then the CPU.
         precision: ``"float32"``, or the autocast type ``"bfloat16"`` / ``"float16"``.
@@ -74,7 +77,7 @@ class TorchClassifier:
 
     def logits(self, images: Images) -> NDArray[np.float32]:
         with torch.inference_mode(), self._autocast():
-            return _to_numpy(self.network(self._input(images)))
+            return self._answers(_to_numpy(self.network(self._input(images))))
 
     def features(self, images: Images) -> NDArray[np.float32]:
         if self.head is None:
@@ -87,6 +90,25 @@ class TorchClassifier:
         finally:
             hook.remove()
         return _to_numpy(seen[0].flatten(1))
+
+    def _answers(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Outputs of the network in the classes of its label space.
+
+        Raises:
+            LabelSpaceError: the network has another number of outputs than its head is declared to have.
+        """
+        head, label_space = self.spec.head, self.spec.label_space
+        if label_space == ANY:
+            return outputs
+        expected = outputs_of(head, label_space=label_space)
+        if outputs.shape[1] != expected:
+            raise LabelSpaceError(
+                f"{self.spec.name!r} has {outputs.shape[1]} outputs, "
+                f"not the {expected} of {head or label_space!r}"
+            )
+        if head is None:
+            return outputs
+        return in_label_space(outputs, columns_of(head, label_space=label_space))
 
     def _autocast(self) -> torch.autocast:
         wanted = PRECISIONS[self.precision]

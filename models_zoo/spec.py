@@ -71,6 +71,7 @@ class ModelSpec:
         recipe: ``"module:attribute"`` of the training recipe of a scratch model.
         training_data: names of the sources (or distributions) it has seen, for contamination and baselines.
         suite: the suite that ``eval`` runs by default.
+        head: which outputs answer for which class (``models_zoo.heads``); None where output i is class i.
         loader: ``"module:function"``; called as ``loader(spec, weights=…, label_space=…, device=…,
             precision=…)``, gives a ``models_zoo.classifier.Classifier``; without weights, a random one.
         arguments: plain values the loader needs.
@@ -92,6 +93,7 @@ class ModelSpec:
     recipe: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     parameters: int | None = None
+    head: str | None = None
     version: int = 1
 
     def __post_init__(self) -> None:
@@ -114,6 +116,7 @@ class ModelSpec:
                 "preprocess": self.preprocess,
                 "label_space": self.label_space,
                 "weights": weights,
+                **({} if self.head is None else {"head": self.head}),
             }
         )
 
