@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from benchmark.cli import baselines, compare, evaluate, fit, listing, plot, report, show, train
+from benchmark.cli import baselines, compare, evaluate, fit, listing, plot, report, show, study, train
 from benchmark.cli.data import app as data_app
 from shifts.errors import UserError
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (listing, show, evaluate, report, plot, compare, fit, baselines, train):
+for _command in (listing, show, evaluate, report, plot, compare, fit, baselines, train, study):
     _command.register(app)
 app.add_typer(data_app, name="data", help="Bring data sets onto this machine and check them.")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-WHAT = ("models", "shifts", "suites", "sources")
+WHAT = ("models", "shifts", "suites", "sources", "studies")
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +20,7 @@ def list_registered(
     pattern: Annotated[str | None, typer.Argument(help="A name, or a pattern such as 'digits/*'.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """List models, shifts, suites or sources, with what is ready on this machine."""
+    """List models, shifts, suites, sources or studies, with what is ready on this machine."""
     from benchmark.cli.terminal import print_json
 
     if what not in WHAT:
@@ -119,11 +119,22 @@ def _sources(pattern: str | None) -> list[dict[str, Any]]:
     ]
 
 
+def _studies(pattern: str | None) -> list[dict[str, Any]]:
+    from benchmark.studies.study import STUDIES
+
+    return [
+        {"name": one.name, "title": one.title, "suites": list(one.suites), "seeds": one.seeds}
+        for name in STUDIES.names(pattern)
+        for one in [STUDIES.get(name)]
+    ]
+
+
 _ROWS: dict[str, Callable[[str | None], list[dict[str, Any]]]] = {
     "models": _models,
     "shifts": _shifts,
     "suites": _suites,
     "sources": _sources,
+    "studies": _studies,
 }
 
 
@@ -133,7 +144,8 @@ def _print_table(what: str, rows: list[dict[str, Any]]) -> None:
     shown = _ladders(rows) if what == "shifts" else rows
     header = [name.replace("_", " ") for name in shown[0]] if shown else []
     columns(header, [[_cell(value) for value in row.values()] for row in shown])
-    out().print(f"[dim]{len(rows)} {what}; robustbench-shift show NAME tells all about one[/]")
+    then = "study NAME runs one" if what == "studies" else "show NAME tells all about one"
+    out().print(f"[dim]{len(rows)} {what}; robustbench-shift {then}[/]")
 
 
 def _ladders(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
