@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from benchmark.estimate import Estimate
 from benchmark.intervals import McNemar, mcnemar, paired_bootstrap, paired_proportions, wilson
 from benchmark.predictions import Predictions
+from benchmark.units import Answers, right_answers
 from shifts.errors import ResultsError
 
 Bools = NDArray[np.bool_]
@@ -38,11 +39,15 @@ class Comparison:
     """Model a against model b on one shift.
 
     Attributes:
+        unit: what counts once: None for examples, else the column whose values do, each right only when all
+            its examples are (``"anchor"``); all numbers are then of units, and there are no groups.
+        n: examples or units.
         difference: accuracy of a minus that of b, Tango's score interval for paired proportions.
         bootstrap: the same difference with the paired bootstrap's interval.
         both_right, only_a, only_b, both_wrong: examples; they sum to n.
         agreement: fraction of examples with the same prediction, right or wrong.
-        same_error: of the examples that both get wrong, the fraction with the same wrong class.
+        same_error: of the examples that both get wrong, the fraction with the same wrong class; None where
+            there is none, or units count.
         error_overlap: examples both get wrong over examples either gets wrong; 1 where neither errs.
         expected_overlap: what independent errors at these accuracies would give.
         groups: difference by group, the largest loss of a first.
@@ -53,6 +58,7 @@ class Comparison:
     model_b: str
     shift: str
     n: int
+    unit: str | None
     accuracy_a: Estimate
     accuracy_b: Estimate
     difference: Estimate
@@ -91,11 +97,15 @@ class Comparison:
         return found
 
 
-def compare(a: Predictions, b: Predictions, *, seed: int = 0, level: float = 0.95) -> Comparison:
+def compare(
+    a: Predictions, b: Predictions, *, unit: str | None = None, seed: int = 0, level: float = 0.95
+) -> Comparison:
     """Compare two models by the examples both have, matched by id.
 
     Args:
         a, b: predictions on the same shift.
+        unit: ``ShiftSpec.unit`` of the shift. Examples of one unit are no independent evidence: units are
+            then compared, and drawn by the bootstrap, instead of examples.
         seed: of the bootstrap.
         level: confidence level in (0, 1).
 
@@ -104,31 +114,27 @@ def compare(a: Predictions, b: Predictions, *, seed: int = 0, level: float = 0.9
     """
     if a.header.shift != b.header.shift:
         raise ResultsError(f"{a.header.model} is on {a.header.shift}, {b.header.model} on {b.header.shift}")
-    rows_a, rows_b = matched_rows(a.example_ids, b.example_ids)
+    ours, theirs = right_answers(a, unit=unit), right_answers(b, unit=unit)
+    rows_a, rows_b = matched_rows(ours.names, theirs.names)
     if not len(rows_a):
         raise ResultsError(
             f"{a.header.model} and {b.header.model} have no example in common on {a.header.shift}",
             hint="evaluate both on the same data with the same --limit",
         )
-    labels = a.labels[rows_a]
-    if (labels != b.labels[rows_b]).any():
-        raise ResultsError(
-            f"the two files of predictions on {a.header.shift} disagree about labels",
-            hint="one was made on other data: evaluate both again",
-        )
-    said_a, said_b = a.prediction[rows_a], b.prediction[rows_b]
-    right_a, right_b = said_a == labels, said_b == labels
-    n = len(labels)
+    right_a, right_b = ours.right[rows_a], theirs.right[rows_b]
+    same = _same_answers(a, b, ours, rows_a, unit=unit)
+    n = len(right_a)
     neither = ~right_a & ~right_b
     wrong_a, wrong_b = int((~right_a).sum()), int((~right_b).sum())
     either = n - int((right_a & right_b).sum())
     independent = wrong_a * wrong_b / n
-    ids = np.asarray(a.example_ids, dtype=object)[rows_a]
+    ids = np.asarray(ours.names, dtype=object)[rows_a]
     return Comparison(
         model_a=a.header.model,
         model_b=b.header.model,
         shift=a.header.shift,
         n=n,
+        unit=unit,
         accuracy_a=wilson(int(right_a.sum()), n, level=level),
         accuracy_b=wilson(int(right_b.sum()), n, level=level),
         difference=paired_proportions(right_a, right_b, level=level),
@@ -138,16 +144,41 @@ def compare(a: Predictions, b: Predictions, *, seed: int = 0, level: float = 0.9
         only_a=int((right_a & ~right_b).sum()),
         only_b=int((~right_a & right_b).sum()),
         both_wrong=int(neither.sum()),
-        agreement=wilson(int((said_a == said_b).sum()), n, level=level),
-        same_error=wilson(int((said_a == said_b)[neither].sum()), int(neither.sum()), level=level)
-        if neither.any()
+        agreement=wilson(int(same.sum()), n, level=level),
+        same_error=wilson(int(same[neither].sum()), int(neither.sum()), level=level)
+        if neither.any() and unit is None
         else None,
         error_overlap=float(neither.sum() / either) if either else 1.0,
         expected_overlap=independent / (wrong_a + wrong_b - independent) if wrong_a + wrong_b else 1.0,
-        groups=_groups(a.groups[rows_a], a.header.group_columns, right_a, right_b, level),
+        groups=_groups(a.groups[rows_a], a.header.group_columns, right_a, right_b, level)
+        if unit is None
+        else (),
         corrected=tuple(ids[right_a & ~right_b].tolist()),
         broken=tuple(ids[~right_a & right_b].tolist()),
     )
+
+
+def _same_answers(
+    a: Predictions, b: Predictions, ours: Answers, rows: NDArray[np.int64], *, unit: str | None
+) -> Bools:
+    """Whether both models say the same, of the rows of ``ours`` that both have.
+
+    Raises:
+        ResultsError: the files give other labels to the same images.
+    """
+    rows_a, rows_b = matched_rows(a.example_ids, b.example_ids)
+    # Where several labels are right, each file holds the one its model ranks first; on the same data they
+    # may differ.
+    if a.header.shift_digest != b.header.shift_digest and (a.labels[rows_a] != b.labels[rows_b]).any():
+        raise ResultsError(
+            f"the two files of predictions on {a.header.shift} disagree about labels",
+            hint="one was made on other data: evaluate both again",
+        )
+    same = np.asarray(a.prediction[rows_a] == b.prediction[rows_b])
+    if unit is None:
+        return same
+    other = np.bincount(ours.codes[rows_a], weights=~same, minlength=len(ours.names))
+    return np.asarray(other[rows] == 0)
 
 
 def matched_rows(a: Sequence[str], b: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -16,6 +16,7 @@ from benchmark.store import PREDICTIONS, Store
 from shifts.digest import SHORT
 from shifts.errors import ResultsError, UnknownNameError
 from shifts.registry import matches
+from shifts.spec import SHIFTS
 
 
 def measured(store: Store) -> list[tuple[Path, Result]]:
@@ -84,6 +85,12 @@ def shifts_of(found: Sequence[tuple[Path, Result]], patterns: Sequence[str]) -> 
             )
         chosen.update(dict.fromkeys(hits))
     return list(chosen)
+
+
+def unit_of(shift: str) -> str | None:
+    """The column whose values a registered shift counts instead of examples, or None."""
+    spec = SHIFTS.find(shift)
+    return None if spec is None else spec.unit
 
 
 def answers(

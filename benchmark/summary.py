@@ -12,10 +12,12 @@ import numpy as np
 from benchmark.comparison import matched_rows
 from benchmark.estimate import Estimate
 from benchmark.intervals import paired_proportions, stratified_interval, wilson
+from benchmark.lookup import unit_of
 from benchmark.mce import errors_of, mean_corruption_error, relative_mean_corruption_error
-from benchmark.predictions import Predictions, read_predictions
+from benchmark.predictions import read_predictions
 from benchmark.report import Row
 from benchmark.resampling import resampled_accuracies
+from benchmark.units import Answers, right_answers
 from shifts.errors import UnknownNameError
 
 KINDS = ("natural", "synthetic", "spurious", "corruption")
@@ -158,9 +160,12 @@ def relative(row: Row, base: Row, *, level: float = 0.95) -> Estimate:
         ValueError: no example in common.
     """
     assert row.predictions is not None and base.predictions is not None, "both cells are finished"
-    ours, theirs = read_predictions(row.predictions), read_predictions(base.predictions)
-    first, second = matched_rows(ours.example_ids, theirs.example_ids)
-    return paired_proportions(_right(ours)[first], _right(theirs)[second], level=level)
+    unit = unit_of(row.result.shift)
+    ours, theirs = (
+        right_answers(read_predictions(path), unit=unit) for path in (row.predictions, base.predictions)
+    )
+    first, second = matched_rows(ours.names, theirs.names)
+    return paired_proportions(ours.right[first], theirs.right[second], level=level)
 
 
 def _kind(kind: str, rows: Sequence[Row], base: dict[str, Row], level: float) -> KindSummary:
@@ -192,8 +197,9 @@ def _kind(kind: str, rows: Sequence[Row], base: dict[str, Row], level: float) ->
 
 
 def _mean(kind: str, rows: Sequence[Row], level: float) -> Estimate:
-    counts = [round(_value(row) * row.result.n) for row in rows]
-    sizes = [row.result.n for row in rows]
+    # Of units, where the shift counts those.
+    sizes = [row.result.accuracy.n for row in rows if row.result.accuracy is not None]
+    counts = [round(_value(row) * n) for row, n in zip(rows, sizes, strict=True)]
     if kind == "natural":
         return stratified_interval(counts, sizes, level=level)
     each = [wilson(count, n, level=level) for count, n in zip(counts, sizes, strict=True)]
@@ -235,12 +241,13 @@ def _ranks(rows: Sequence[Row], level: float, *, resamples: int = 1000) -> dict[
         for row in rows:
             if row.result.kind == kind and row.predictions is not None:
                 by_shift.setdefault(row.result.shift, {})[row.result.model_digest] = row.predictions
-        complete = [cells for cells in by_shift.values() if len(cells) == len(digests)]
+        complete = {shift: cells for shift, cells in by_shift.items() if len(cells) == len(digests)}
         if not complete:
             continue
         drawn, exact = np.zeros((len(digests), resamples)), np.zeros(len(digests))
-        for cells in complete:
-            answers = _shared(read_predictions(cells[digest]) for digest in digests)
+        for shift, cells in complete.items():
+            unit = unit_of(shift)
+            answers = _shared(right_answers(read_predictions(cells[one]), unit=unit) for one in digests)
             exact += answers.mean(axis=1)
             drawn += resampled_accuracies(answers, resamples=resamples, blocks=1000, rng=rng)
         places = 1 + (drawn[None] > drawn[:, None]).sum(axis=1)
@@ -259,16 +266,12 @@ def _ranks(rows: Sequence[Row], level: float, *, resamples: int = 1000) -> dict[
     return found
 
 
-def _shared(files: Iterable[Predictions]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Answers bool (M, N) over the examples that all files have."""
+def _shared(files: Iterable[Answers]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Answers bool (M, N) over the examples, or units, that all files have."""
     loaded = list(files)
-    common = set(loaded[0].example_ids).intersection(*(one.example_ids for one in loaded[1:]))
-    order = [example for example in loaded[0].example_ids if example in common]
-    return np.stack([_right(one)[matched_rows(order, one.example_ids)[1]] for one in loaded])
-
-
-def _right(predictions: Predictions) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    return np.asarray(predictions.prediction == predictions.labels)
+    common = set(loaded[0].names).intersection(*(one.names for one in loaded[1:]))
+    order = [name for name in loaded[0].names if name in common]
+    return np.stack([one.right[matched_rows(order, one.names)[1]] for one in loaded])
 
 
 def _value(row: Row) -> float:

@@ -3,12 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from benchmark.estimate import Estimate
 from benchmark.intervals import wilson
+
+if TYPE_CHECKING:
+    from benchmark.predictions import Predictions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Answers:
+    """What counts once in an accuracy: U examples or units.
+
+    Attributes:
+        names: U ids of examples, or names of units.
+        right: bool (U,).
+        codes: int64 (N,), for each of the N examples its place among ``names``.
+    """
+
+    names: Sequence[str]
+    right: NDArray[np.bool_]
+    codes: NDArray[np.int64]
+
+
+def right_answers(predictions: Predictions, *, unit: str | None) -> Answers:
+    """Which examples, or units of them, a model has right: what is compared, ranked and resampled.
+
+    Args:
+        unit: ``ShiftSpec.unit``, a group column; None for examples.
+    """
+    right = np.asarray(predictions.prediction == predictions.labels)
+    if unit is None:
+        return Answers(names=predictions.example_ids, right=right, codes=np.arange(len(right)))
+    columns = predictions.header.group_columns
+    seen, codes = np.unique(predictions.groups[:, list(columns).index(unit)], return_inverse=True)
+    wrong = np.bincount(codes, weights=~right, minlength=len(seen))
+    return Answers(names=[columns[unit][code] for code in seen.tolist()], right=wrong == 0, codes=codes)
 
 
 def unit_accuracy(correct: ArrayLike, unit: ArrayLike, *, level: float = 0.95) -> Estimate:

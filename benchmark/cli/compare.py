@@ -32,7 +32,7 @@ def compare(
     """Compare two models on the same examples: difference, McNemar, groups, overlap of errors."""
     from benchmark.cli.terminal import print_json
     from benchmark.comparison import compare as compared
-    from benchmark.lookup import cell, measured, shifts_of
+    from benchmark.lookup import cell, measured, shifts_of, unit_of
     from benchmark.predictions import read_predictions
     from benchmark.store import PREDICTIONS, Store, results_home
 
@@ -40,7 +40,7 @@ def compare(
     outcomes = []
     for name in shifts_of(found, shift):
         files = [cell(found, model, name)[0] / PREDICTIONS for model in (model_a, model_b)]
-        outcomes.append(compared(*(read_predictions(file) for file in files)))
+        outcomes.append(compared(*(read_predictions(file) for file in files), unit=unit_of(name)))
     if as_json:
         print_json({"schema_version": 1, "comparisons": [one.to_json() for one in outcomes]})
         return
@@ -91,7 +91,8 @@ def _print_comparison(one: Comparison) -> None:
 
     console = out()
     a, b = escape(one.model_a), escape(one.model_b)
-    console.print(f"[bold]{escape(one.shift)}[/]  {one.n:,} examples")
+    counted = "examples" if one.unit is None else f"{one.unit}s, each right only when all its images are"
+    console.print(f"[bold]{escape(one.shift)}[/]  {one.n:,} {counted}")
     console.print(f"  {a}: {percent(one.accuracy_a)} %   {b}: {percent(one.accuracy_b)} %")
     gap = one.difference
     verdict = "within noise" if gap.low <= 0 <= gap.high else f"{a if gap.value > 0 else b} is better"

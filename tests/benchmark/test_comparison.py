@@ -19,6 +19,8 @@ def predictions(
     shift: str = "toy",
     model: str = "a",
     places: list[int] | None = None,
+    columns: dict[str, tuple[str, ...]] | None = None,
+    data: str = "1",
 ) -> Predictions:
     n = len(said)
     groups = np.zeros((n, 0), np.int64) if places is None else np.array(places)[:, None]
@@ -27,9 +29,9 @@ def predictions(
             model=model,
             model_digest="0" * 64,
             shift=shift,
-            shift_digest="1" * 64,
+            shift_digest=data * 64,
             num_classes=3,
-            group_columns={} if places is None else {"place": ("land", "water")},
+            group_columns={} if places is None else columns or {"place": ("land", "water")},
             provenance={},
         ),
         example_ids=ids or [f"{i}" for i in range(n)],
@@ -104,4 +106,27 @@ def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(ResultsError, match="no example in common"):
         compare(a, predictions(B, LABELS, ids=list("abcdefgh")))
     with pytest.raises(ResultsError, match="disagree about labels"):
-        compare(a, predictions(B, LABELS[::-1]))
+        compare(a, predictions(B, LABELS[::-1], data="2"))
+
+
+def test_units_are_what_counts_where_examples_belong_together() -> None:
+    anchors = [0, 0, 0, 1, 1, 1, 2, 2]  # A is right on all of 0, B on none of them
+    a = predictions([0, 1, 2, 0, 2, 1, 0, 0], LABELS, places=anchors, columns={"anchor": ("x", "y", "z")})
+    b = predictions(B, LABELS, places=anchors, columns={"anchor": ("x", "y", "z")}, model="b")
+    found = compare(a, b, unit="anchor")
+    assert (found.n, found.unit, found.groups, found.same_error) == (3, "anchor", (), None)
+    assert (found.both_right, found.only_a, found.only_b, found.both_wrong) == (0, 1, 1, 1)
+    assert (found.corrected, found.broken) == (("x",), ("z",))
+    assert found.agreement.value == 0 and found.agreement.n == 3
+    assert found.to_json()["unit"] == "anchor"
+    # As if frames were independent, the interval would be narrower than the data allow.
+    frames = compare(a, b)
+    assert frames.n == 8
+    width = found.difference.high - found.difference.low
+    assert width > frames.difference.high - frames.difference.low
+
+
+def test_of_several_right_labels_each_model_has_its_own() -> None:
+    """The stored label is the right one that the model ranks first, so two files of one set may differ."""
+    found = compare(predictions([0, 1], [0, 1]), predictions([2, 2], [2, 0]))
+    assert (found.both_right, found.only_a) == (1, 1)
