@@ -62,6 +62,28 @@ class HubFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocalFile:
+    """A model that lies in a file of the user's own; its content is its identity, not its path."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a weights file is read; what differs from the default enters the model's digest.
+
+    Attributes:
+        ema: take the averaged weights of a checkpoint that holds both.
+        lenient: load what fits and say what was left out; never without the classifier head.
+        trust_code: the user allows the file to run code.
+    """
+
+    ema: bool = False
+    lenient: bool = False
+    trust_code: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """A model that can be loaded by name.
 
@@ -76,6 +98,10 @@ class ModelSpec:
             precision=…)``, gives a ``models_zoo.classifier.Classifier``; without weights, a random one.
         arguments: plain values the loader needs.
         version: raised when the same weights would give other logits.
+        reading: how a weights file is read.
+        notes: what a reader of every result has to know.
+        undeclared: of a user's own model, the fields that nothing tells and that the user has to state
+            (``models_zoo.overrides``) before it can be loaded.
     """
 
     name: str
@@ -89,12 +115,15 @@ class ModelSpec:
     citation: str
     source: str
     suite: str
-    weights: RemoteFile | HubFile | None = None
+    weights: RemoteFile | HubFile | LocalFile | None = None
     recipe: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     parameters: int | None = None
     head: str | None = None
     version: int = 1
+    reading: Reading = field(default_factory=Reading)
+    notes: tuple[str, ...] = ()
+    undeclared: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.family not in get_args(Family):
@@ -117,6 +146,7 @@ class ModelSpec:
                 "label_space": self.label_space,
                 "weights": weights,
                 **({} if self.head is None else {"head": self.head}),
+                **({} if self.reading == Reading() else {"reading": self.reading}),
             }
         )
 
