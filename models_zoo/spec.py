@@ -121,7 +121,6 @@ class ModelSpec:
     parameters: int | None = None
     head: str | None = None
     version: int = 1
-    notes: tuple[str, ...] = ()
     reading: Reading = field(default_factory=Reading)
     notes: tuple[str, ...] = ()
     undeclared: tuple[str, ...] = ()
