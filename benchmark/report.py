@@ -14,6 +14,7 @@ from benchmark.result import Result
 from benchmark.robustness import EffectiveRobustness, effective_robustness
 from benchmark.scales import Scale
 from benchmark.store import PREDICTIONS
+from models_zoo.training_data import trained_on
 from shifts.errors import FitError
 
 SCHEMA_VERSION = 1
@@ -122,7 +123,7 @@ def _row(
         return without(fit)
     effective = effective_robustness(fit, reference_accuracy, result.accuracy, model=result.model)
     flags = list(effective.flags)
-    if result.family == "standard" and result.reference not in result.training_data:
+    if result.family == "standard" and not trained_on(result.training_data, result.reference):
         # The line is one of models trained on the reference; one trained elsewhere need not lie on it.
         flags.append("trained elsewhere")
     return Row(

@@ -18,11 +18,11 @@ from benchmark.provenance import model_card, provenance
 from benchmark.result import Result
 from benchmark.store import CellWriter
 from models_zoo.heads import lacking
+from models_zoo.training_data import overlap_warnings
 from shifts.class_maps import best_accepted, in_shift_classes
 from shifts.data import Shift
 from shifts.digest import digest
 from shifts.errors import UserError
-from shifts.spec import SHIFTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -173,16 +173,7 @@ class Track:
         model = self.cell.contestant.spec
         if unknown := lacking(model.head, self.shift.spec, label_space=model.label_space):
             yield unknown
-        if self._contaminated():
-            yield "contaminated: the model was trained on this distribution"
-
-    def _contaminated(self) -> bool:
-        """Whether the model has seen the shift, or its source where that is not the reference's as well."""
-        spec, seen = self.shift.spec, self.cell.contestant.spec.training_data
-        if spec.reference is None:
-            return False
-        own_source = SHIFTS.get(spec.reference).source != spec.source
-        return spec.name in seen or (own_source and spec.source in seen)
+        yield from overlap_warnings(self.cell.contestant.spec.training_data, self.shift.spec)
 
     def _result(self, **fields: Any) -> Result:
         shift, model = self.cell.shift, self.cell.contestant.spec
