@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.reported import reported
 from shifts.local import write_atomic
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ def write_markdown(path: Path, rows: Sequence[Row]) -> None:
             ", ".join(row.flags),
         ]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    published = [
+        f"- {row.result.model} on {row.result.shift}: {said}" for row in rows if (said := _reported(row))
+    ]
+    if published:
+        lines += ["", "As published:", "", *published]
     write_atomic(path, "\n".join(lines) + "\n")
 
 
@@ -95,6 +101,10 @@ _LATEX = str.maketrans(
 
 def _latex(text: str) -> str:
     return text.translate(_LATEX)
+
+
+def _reported(row: Row) -> str:
+    return "; ".join(f"{name} {_text(estimate)}" for name, estimate in reported(row.result).items())
 
 
 def _text(estimate: Estimate | None) -> str:

@@ -15,7 +15,7 @@ from shifts.registry import Registry
 Kind = Literal["reference", "natural", "corruption", "synthetic", "spurious"]
 Support = Literal["in", "out", "mixed", "unknown"]
 
-NAME = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*(/[a-z0-9]+([.-][a-z0-9]+)*){0,2}")
+NAME = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*(/[a-z0-9]+([.-][a-z0-9]+)*){0,3}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +181,9 @@ class ShiftSpec:
         min_group_size: groups with fewer examples never count as the worst one.
         group_weights: values of the group columns joined by ``/`` → frequency in training; the result then
             has ``adjusted_accuracy``, the average in which Waterbirds is reported.
-        metrics: further metrics that the data set is reported in (``benchmark.metrics.FURTHER``).
+        metrics: further metrics to compute (``benchmark.metrics.FURTHER``).
+        reported: where the data set is published in something other than accuracy over its examples, the
+            metric's name in a result → what the publication calls it; for tables only.
         seed: enters every random draw together with the example's id.
         limit: keep only this many examples, a fixed pseudo-random choice.
     """
@@ -207,6 +209,7 @@ class ShiftSpec:
     min_group_size: int = 10
     group_weights: Mapping[str, float] | None = None
     metrics: tuple[str, ...] = ()
+    reported: Mapping[str, str] = field(default_factory=dict)
     severity: int | None = None
     seed: int = 0
     limit: int | None = None

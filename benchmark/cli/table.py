@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Literal, get_args
 
 from benchmark.cli.terminal import out, percent
+from benchmark.reported import reported
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -66,12 +67,24 @@ def _print_model(rows: Sequence[Row]) -> None:
         if row.result.status == "error":
             message = escape(str((row.result.error or {}).get("message", "failed")))
             console.print(f"[red]failed[/] {escape(row.result.shift)}: {message}")
+    _print_reported(ordered)
     for warning in dict.fromkeys(warning for row in rows for warning in row.result.warnings):
         console.print(f"[yellow]note[/] {escape(warning)}")
     for reason in dict.fromkeys(row.reason for row in rows if row.reason):
         shifts = [row.result.shift for row in rows if row.reason == reason]
         names = ", ".join(collapsed(shifts))
         console.print(f"[yellow]note[/] no effective robustness on {escape(names)}: {escape(reason)}")
+
+
+def _print_reported(rows: Sequence[Row]) -> None:
+    """What a data set is published in, where that is not the accuracy over its examples."""
+    from rich.markup import escape
+
+    for row in rows:
+        metrics = [f"{escape(name)} {percent(one)}" for name, one in reported(row.result).items()]
+        if metrics:
+            text = f"[dim]as published:[/] {escape(row.result.shift)}  {'; '.join(metrics)}"
+            out().print(text, soft_wrap=True)
 
 
 def _table(rows: Sequence[Row], form: Form) -> Table:

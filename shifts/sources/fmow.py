@@ -76,6 +76,7 @@ _COMMON: dict[str, Any] = {
     "source": "fmow",
     "label_space": "fmow",
     "groups": ("region",),
+    "reported": {"worst_group_accuracy": "worst region"},
     "notes": "Reported is the accuracy of the worst region. The few images of no region ('Other', four in "
     "the test set) are too few to count as one; in the average they do.",
 }

@@ -93,6 +93,7 @@ _COMMON: dict[str, Any] = {
     "label_space": "iwildcam",
     "groups": ("location",),
     "metrics": ("macro_f1",),
+    "reported": {"macro_f1": "macro F1"},
     "notes": "Reported is macro F1 (macro_f1) over the classes that occur.",
 }
 

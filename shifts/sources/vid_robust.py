@@ -128,13 +128,20 @@ for _source, _of_source, _space, _classes in (
             groups=("class",),
             citation=RUSSAKOVSKY,
         ),
-        ShiftSpec(name=f"{_source}/pm-0", title=f"{_of_source}, anchor frames", split="anchors", **_spec),
+        ShiftSpec(
+            name=f"{_source}/pm-0",
+            title=f"{_of_source}, anchor frames",
+            split="anchors",
+            reported={"accuracy": "pm-0"},
+            **_spec,
+        ),
         ShiftSpec(
             name=f"{_source}/pm-10",
             title=f"{_of_source}, right on all frames within 10 of the anchor",
             split="sets",
             groups=("anchor",),
             unit="anchor",
+            reported={"accuracy": "pm-10"},
             **_spec,
         ),
     )

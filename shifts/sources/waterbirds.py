@@ -87,6 +87,7 @@ SHIFTS.register(
         support="in",
         reference="waterbirds",
         group_weights=dict(zip(_GROUP_NAMES, GROUPS["train"], strict=True)),
+        reported={"adjusted_accuracy": "adjusted average", "worst_group_accuracy": "worst group"},
         notes="Reported are worst-group accuracy and the adjusted average (adjusted_accuracy), which weighs "
         "the groups by their numbers in training.",
         **_COMMON,

@@ -9,16 +9,20 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from benchmark.cli.table import print_rows
+from benchmark.export import write_markdown
 from benchmark.metrics import PredictionColumns, adjusted_average, evaluate, macro_f1
 from benchmark.planning import contestant, plan, with_references
+from benchmark.report import build_rows
+from benchmark.reported import reported
 from benchmark.runner import Options, run_pass
 from benchmark.store import Store
 from models_zoo.spec import MODELS
 from shifts.catalogue import add
 from shifts.errors import UserError
 from shifts.spec import SHIFTS, ShiftSpec
-from tests.shifts.sources.test_tables import iwildcam as iwildcam_copy
-from tests.shifts.sources.test_tables import waterbirds as waterbirds_copy
+from tests.shifts.sources.table_layouts import iwildcam as iwildcam_copy
+from tests.shifts.sources.table_layouts import waterbirds as waterbirds_copy
 
 
 def columns(groups: np.ndarray, correct: np.ndarray) -> PredictionColumns:
@@ -116,7 +120,12 @@ def test_weights_must_name_a_value_of_every_column() -> None:
     ],
 )
 def test_results_hold_the_metric_a_set_is_reported_in(
-    write: Callable[[Path], Path], source: str, shift: str, metric: str, tmp_path: Path
+    write: Callable[[Path], Path],
+    source: str,
+    shift: str,
+    metric: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     add(source, write(tmp_path / "copy"), partial=True)
     one = contestant(MODELS.get("constant"), weights=None)
@@ -129,9 +138,17 @@ def test_results_hold_the_metric_a_set_is_reported_in(
     assert {result.status for result in results.values()} == {"ok"}
     estimate = results[shift].metrics[metric]
     assert estimate is not None
+    title = {"adjusted_accuracy": "adjusted average", "macro_f1": "macro F1"}[metric]
+    assert reported(results[shift])[title] == estimate
+    rows = build_rows([(tmp_path, result) for result in results.values()])
+    print_rows(rows)
+    assert f"as published: {shift}  {title} {100 * estimate.value:.1f} [" in capsys.readouterr().out
+    write_markdown(tmp_path / "table.md", rows)
+    assert f"- constant on {shift}: {title} {100 * estimate.value:.1f}" in (tmp_path / "table.md").read_text()
     if metric == "adjusted_accuracy":  # a model that always says landbird: the share of landbirds in training
         assert estimate.value == pytest.approx((3498 + 184) / 4795)
         assert results[shift].accuracy is not None and results[shift].accuracy.value == pytest.approx(
             80 / 120
         )
         assert metric not in results["waterbirds"].metrics
+        assert "worst group (waterbird, land, n=20)" in reported(results[shift])
