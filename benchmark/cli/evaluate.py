@@ -62,7 +62,7 @@ def evaluate(
     store = Store(results_home(results))
     store.check_writable()
     contestants = [
-        _contestant(spec, weights=weights, precision=precision, data_dir=data_dir) for spec in specs
+        weights_at_hand(spec, weights=weights, precision=precision, data_dir=data_dir) for spec in specs
     ]
     work = plan(
         contestants,
@@ -146,7 +146,7 @@ def choose_shifts(
     return here, missing
 
 
-def _contestant(
+def weights_at_hand(
     spec: ModelSpec, *, weights: Path | None, precision: str, data_dir: Path | None
 ) -> Contestant:
     """A model whose weights are at hand: given, trained now, or fetched now."""
