@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from benchmark.planning import Contestant, Plan
     from benchmark.result import Result
     from benchmark.runner import Options
+    from benchmark.sentinel.check import Check
     from models_zoo.spec import ModelSpec
     from shifts.spec import ShiftSpec
 
@@ -43,6 +44,13 @@ def evaluate(
     ] = None,
     keep_logits: Annotated[bool, typer.Option(help="Store float16 logits beside the predictions.")] = False,
     baseline: Annotated[str | None, typer.Option(help="Measure effective robustness against this.")] = None,
+    check: Annotated[
+        bool | None,
+        typer.Option(
+            "--check/--no-check",
+            help="Compare with published numbers, seek the cause of a gap; default: for published weights.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Evaluate models on shifts: accuracy, worst group and effective robustness, each with its interval."""
@@ -79,11 +87,28 @@ def evaluate(
             device=device, batch_size=batch_size, workers=workers, keep_logits=keep_logits, data_dir=data_dir
         )
         measured |= _run(work, options)
+    checks: dict[Path, Check] = {}
+    if check is not False:
+        from benchmark.cli.check import check_cells, keep_checks
+
+        checks = check_cells(
+            work.cells,
+            measured,
+            force=bool(check),
+            given_weights=weights is not None,
+            device=device,
+            data_dir=data_dir,
+        )
+        measured = keep_checks(measured, checks, work.cells)
     rows = build_rows([(cell.folder, measured[cell.folder]) for cell in work.cells], baseline=baseline)
     if as_json:
         print_json(document(rows))
     else:
         print_rows(rows)
+        if checks:
+            from benchmark.cli.check import print_agreements
+
+            print_agreements(checks, work.cells)
     failures = [row.result for row in rows if row.result.status == "error"]
     for result in failures:
         cause = result.error or {}
