@@ -32,6 +32,7 @@ class Classifier(Protocol):
 
     spec: ModelSpec
     device_name: str
+    notes: tuple[str, ...]  # what a reader of a result has to know; filled in by load_spec
 
     def logits(self, images: Images) -> NDArray[np.float32]: ...
 
@@ -65,6 +66,7 @@ class TorchClassifier:
         if precision not in PRECISIONS:
             raise UserError(f"unknown precision {precision!r}", hint=f"one of {', '.join(PRECISIONS)}")
         self.spec = spec
+        self.notes: tuple[str, ...] = ()
         self.device = torch.device(pick_device(device))
         self.precision = precision
         self.device_name = self.device.type

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models_zoo.overrides import check_declared
+from models_zoo.reading import reading
 from models_zoo.spec import MODELS
-from shifts.errors import LabelSpaceError
+from shifts.errors import LabelSpaceError, WeightsError
 from shifts.labels import ANY
 from shifts.registry import resolve
 
@@ -79,6 +81,7 @@ def load_spec(
 
     Raises:
         WeightsError, LabelSpaceError: as for ``load_model``.
+        UserError: the declaration of a user's own model does not say all that it must.
     """
     if spec.label_space == ANY and label_space is None:
         raise LabelSpaceError(
@@ -88,7 +91,41 @@ def load_spec(
         raise LabelSpaceError(
             f"{spec.name!r} answers in the classes of {spec.label_space!r}, not {label_space!r}"
         )
-    loaded: Classifier = resolve(spec.loader)(
-        spec, weights=weights, label_space=label_space, device=device, precision=precision
-    )
+    check_declared(spec)
+    with reading(spec.reading) as session:
+        loaded: Classifier = resolve(spec.loader)(
+            spec, weights=weights, label_space=label_space, device=device, precision=precision
+        )
+    if session.left_out:
+        refuse_headless(loaded, session.left_out)
+    loaded.notes = (*spec.notes, *session.notes)
     return loaded
+
+
+def refuse_headless(classifier: Classifier, left_out: list[str]) -> None:
+    """Refuse a network whose answers come from a layer that the weights file does not hold.
+
+    Raises:
+        WeightsError: names the tensors.
+    """
+    network, head = getattr(classifier, "network", None), getattr(classifier, "head", None)
+    if network is None:
+        return
+    own = {id(parameter) for parameter in head.parameters()} if head is not None else set()
+    names = [name for name, parameter in network.named_parameters() if id(parameter) in own]
+    if not names:  # without a declared head it is the last layer
+        last = list(network.named_parameters())[-1:]
+        names = [
+            name for name, _ in network.named_parameters() if last and _layer(name) == _layer(last[0][0])
+        ]
+    lost = [name for name in names if name in left_out]
+    if lost:
+        raise WeightsError(
+            f"the weights file has no fitting classifier head ({', '.join(lost)}); with a random one "
+            "the model would answer at random",
+            hint="say which classes it was trained on with --label-space, or give the file with the head",
+        )
+
+
+def _layer(parameter: str) -> str:
+    return parameter.rpartition(".")[0]

@@ -99,11 +99,15 @@ def fault(file: RemoteFile, path: Path) -> str | None:
             return (
                 None if found == expected.lower() else f"its {algorithm} is {found}, published is {expected}"
             )
+    if file.sha256_prefix is not None:
+        found = file_digest(path)
+        if not found.startswith(file.sha256_prefix.lower()):
+            return f"its sha256 is {found}, published is that it begins with {file.sha256_prefix}"
     return None
 
 
 def _from_mirrors(file: RemoteFile, target: Path, progress: Bytes | None) -> Path:
-    part = _Part(target, checkable=bool(file.sha256 or file.md5))
+    part = _Part(target, checkable=bool(file.sha256 or file.md5 or file.sha256_prefix))
     failures: list[str] = []
     for url in file.urls:
         for attempt in range(ATTEMPTS):

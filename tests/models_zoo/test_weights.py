@@ -143,7 +143,7 @@ def test_what_does_not_fit_is_named(network: nn.Module) -> None:
     state["0.weight"] = torch.ones(5, 3)
     with pytest.raises(WeightsError) as caught:
         load_into(network, state, where="x.pt")
-    for words in ("lacks 0.bias", "has extra", "0.weight is 5×3 instead of 4×3"):
+    for words in ("lacks 0.bias", "has extra", "holds 0.weight as 5×3 instead of 4×3"):
         assert words in caught.value.message
 
 
