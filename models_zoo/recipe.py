@@ -2,31 +2,69 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from models_zoo.spec import ModelSpec
-from shifts.digest import SHORT, digest
+from models_zoo.spec import MODELS, ModelSpec
+from shifts.digest import SHORT, canonical, digest
 from shifts.errors import UserError
 from shifts.local import cache_home
 from shifts.registry import resolve
 
+Optimiser = Literal["adamw", "sgd"]
+Schedule = Literal["cosine", "triangular", "step", "constant"]
+CHECKPOINT = "@epoch-"
+
+
+# Marks of fields. One that came after weights had been published enters the identity only where it says
+# something; one that cannot move a weight never does.
+LATER, ASIDE = {"later": True}, {"aside": True}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """A function that changes training images, with its parameters (see ``models_zoo.augmentations``).
+
+    Attributes:
+        function: ``"module:function"``.
+        parameters: plain JSON values.
+        version: raised whenever the function's output changes.
+    """
+
+    function: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One run over a training distribution with AdamW and a cosine schedule.
+    """One run over a training distribution.
 
     Attributes:
         shift: name of a registered shift; its perturbations and selection define the distribution.
         split: the split of its source to train on.
         share: fraction of the examples, stratified by class; smaller shares lie within larger ones.
-        epochs: over the whole split; with a share of 1/k the data is seen k times as often, so that every
-            share gets the same number of steps (Cohen-Wang et al., arXiv 2403.00194, appendix B.5).
-        augment: ``"module:function"``, called as ``function(images, generator)`` on uint8 (B, H, W, 3).
-        trainable: ``"head"`` freezes all but the last layer (a linear probe).
-        fresh_head: whether the last layer starts anew.
+        epochs: over the whole published split; with a share of 1/k (or a partial copy) the data is seen k
+            times as often, so that every share gets the same number of steps (Cohen-Wang et al., arXiv
+            2403.00194, appendix B.5).
+        learning_rate: the highest of the schedule (``models_zoo.schedules``).
+        weight_decay: decoupled for AdamW, added to the gradient for SGD.
+        decayed: ``"matrices"`` spares biases and gains of normalisation, as timm does.
+        batch_size: images between two steps of the optimiser, however they are split up for memory.
+        augment: one change of a batch or several in turn, called as ``function(images, generator)`` on
+            uint8 (B, H, W, 3); a plain ``"module:function"`` is one without parameters.
+        view: makes the training image of a whole image, in place of the evaluation's resize and crop; called
+            as ``function(image, generator, size=…, interpolation=…)``.
+        trainable: ``"all"``; ``"head"`` freezes all but the last layer (a linear probe); otherwise a shell
+            pattern of parameter names (``layer4.*``).
+        fresh_head: whether the last layer starts anew, for the classes of this stage.
+        momentum, nesterov: of SGD.
+        milestones: epochs after which the schedule ``step`` multiplies the rate by ``factor``.
+        clip: the largest norm of the gradient, or None.
+        ema: decay of the moving average of the weights that is kept in their place, or None.
     """
 
     shift: str
@@ -36,32 +74,92 @@ class Stage:
     learning_rate: float
     weight_decay: float = 0.05
     batch_size: int = 64
-    augment: str | None = None
-    trainable: Literal["all", "head"] = "all"
+    augment: str | tuple[Augmentation, ...] | None = None
+    trainable: str = "all"
     fresh_head: bool = False
+    optimiser: Optimiser = field(default="adamw", metadata=LATER)
+    momentum: float = field(default=0.9, metadata=LATER)
+    nesterov: bool = field(default=False, metadata=LATER)
+    decayed: Literal["all", "matrices"] = field(default="all", metadata=LATER)
+    schedule: Schedule = field(default="cosine", metadata=LATER)
+    warmup_epochs: float = field(default=0, metadata=LATER)
+    milestones: tuple[float, ...] = field(default=(), metadata=LATER)
+    factor: float = field(default=0.1, metadata=LATER)
+    label_smoothing: float = field(default=0.0, metadata=LATER)
+    clip: float | None = field(default=None, metadata=LATER)
+    ema: float | None = field(default=None, metadata=LATER)
+    view: Augmentation | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         if not 0.0 < self.share <= 1.0 or self.epochs < 1 or self.batch_size < 1:
             raise UserError("a training stage needs a share in (0, 1], at least one epoch and a batch")
+        for value, allowed in ((self.optimiser, get_args(Optimiser)), (self.schedule, get_args(Schedule))):
+            if value not in allowed:
+                raise UserError(f"a training stage has {value!r}, which is not one of {', '.join(allowed)}")
+        if not 0 <= self.warmup_epochs <= self.epochs or not 0.0 <= self.label_smoothing < 1.0:
+            raise UserError("warm-up lies within the epochs, label smoothing in [0, 1)")
+        if self.ema is not None and not 0.0 <= self.ema < 1.0:
+            raise UserError(f"the decay of the average of the weights must lie in [0, 1), not {self.ema}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Everything that decides the weights of a scratch model.
+    """Everything that decides the weights of a model that is trained here.
 
     Attributes:
-        network: ``"module:function"``, called as ``function(num_classes, **arguments)``.
-        threads: torch threads while training; a fixed number makes the sums, and so the weights, the same
-            on machines with more cores.
+        network: ``"module:function"``, called as ``function(num_classes, **arguments)``; None where ``start``
+            brings the network.
+        threads: torch threads while training on the CPU; a fixed number makes the sums, and so the weights,
+            the same on machines with more cores. None leaves them as they are.
         version: raised when the training code changes what comes out.
+        start: a registered model, or a declaration, whose network and weights the first stage starts from.
+        start_weights: a file to read instead of the start's own weights.
+        accelerator: whether a GPU is used where there is one and nobody says otherwise.
+        keep: epochs of the last stage after which the weights are kept as a model of their own,
+            ``NAME@epoch-50``.
+        checkpoint: which of them is meant; None for the end of the training.
     """
 
-    network: str
+    network: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     stages: tuple[Stage, ...]
     seed: int = 0
-    threads: int = 1
+    threads: int | None = 1
     version: int = 1
+    start: str | ModelSpec | None = field(default=None, metadata=ASIDE)
+    start_weights: str | None = field(default=None, metadata=ASIDE)
+    accelerator: bool = field(default=False, metadata=ASIDE)
+    keep: tuple[int, ...] = field(default=(), metadata=ASIDE)
+    checkpoint: int | None = field(default=None, metadata=ASIDE)
+
+    def __post_init__(self) -> None:
+        if not self.stages or (self.network is None) == (self.start is None):
+            raise UserError("a recipe needs a stage, and either a network or a model to start from")
+        last = self.stages[-1].epochs
+        wrong = [epoch for epoch in self.keep if not 1 <= epoch <= last]
+        if wrong:
+            raise UserError(f"epoch {wrong[0]} cannot be kept: the last stage has {last}")
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The epochs to keep, among them the one asked for."""
+        asked = () if self.checkpoint is None else (self.checkpoint,)
+        return tuple(sorted({*self.keep, *asked}))
+
+
+def identity(recipe: Recipe) -> str:
+    """SHA-256 over what a recipe says of the weights; what ``start`` brings comes in ``trained_file``."""
+    return digest(_said(recipe))
+
+
+def _said(value: Recipe | Stage) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    for one in dataclasses.fields(value):
+        content = getattr(value, one.name)
+        if one.metadata.get("aside") or (one.metadata.get("later") and content == one.default):
+            continue
+        said[one.name] = [_said(stage) for stage in content] if one.name == "stages" else canonical(content)
+    return said
 
 
 def recipe_of(spec: ModelSpec) -> Recipe:
@@ -75,25 +173,63 @@ def recipe_of(spec: ModelSpec) -> Recipe:
             f"{spec.name!r} is not trained by a recipe: its weights are published",
             hint="robustbench-shift list models shows which models can be trained",
         )
+    if isinstance(spec.recipe, Recipe):
+        return spec.recipe
     recipe: Recipe = resolve(spec.recipe)(spec.name)
     return recipe
+
+
+def start_of(recipe: Recipe) -> ModelSpec | None:
+    """The declaration of the model that a recipe starts from."""
+    return MODELS.get(recipe.start) if isinstance(recipe.start, str) else recipe.start
 
 
 def trained_file(spec: ModelSpec, *, data_dir: Path | None = None) -> Path:
     """Where the weights of a scratch model lie once it is trained.
 
-    The name follows from the recipe and from the content of the local copies it trains on: a copy that is
-    completed or replaced later means other weights.
+    The name follows from the recipe, from the content of the local copies it trains on and from the model it
+    starts from: a copy that is completed or replaced later means other weights.
 
     Args:
         data_dir: where local copies lie, if not in the cache.
     """
     recipe = recipe_of(spec)
-    identity = digest(recipe)
-    contents = _local_contents(recipe, data_dir)
-    if contents:
-        identity = digest({"recipe": identity, "contents": contents})
-    return cache_home() / "models" / spec.name.replace("/", "--") / f"{identity[:SHORT]}.safetensors"
+    folder = training_folder(spec, data_dir=data_dir)
+    if recipe.checkpoint is None:
+        return folder.with_name(f"{folder.name}.safetensors")
+    return kept_file(folder, recipe.checkpoint)
+
+
+def training_folder(spec: ModelSpec, *, data_dir: Path | None = None) -> Path:
+    """Where a training leaves its state and the checkpoints it keeps."""
+    recipe = recipe_of(spec)
+    name = spec.name.removesuffix(f"{CHECKPOINT}{recipe.checkpoint}").replace("/", "--").replace(":", "--")
+    return cache_home() / "models" / name / _origin(recipe, data_dir)[:SHORT]
+
+
+def kept_file(folder: Path, epoch: int) -> Path:
+    """The weights kept after an epoch."""
+    return folder / f"epoch-{epoch}.safetensors"
+
+
+def _origin(recipe: Recipe, data_dir: Path | None) -> str:
+    """Digest of all that the weights follow from."""
+    parts: dict[str, Any] = {"contents": _local_contents(recipe, data_dir), "start": _start(recipe, data_dir)}
+    parts = {name: part for name, part in parts.items() if part}
+    return digest({"recipe": identity(recipe), **parts}) if parts else identity(recipe)
+
+
+def _start(recipe: Recipe, data_dir: Path | None) -> str | None:
+    spec = start_of(recipe)
+    if spec is None:
+        return None
+    if recipe.start_weights is not None:
+        from models_zoo.weights import weights_digest, weights_file
+
+        return spec.digest(weights_digest(weights_file(spec, Path(recipe.start_weights))))
+    if spec.recipe is not None:
+        return spec.digest(digest([_origin(recipe_of(spec), data_dir), recipe_of(spec).checkpoint]))
+    return spec.digest(digest(spec.weights))
 
 
 def _local_contents(recipe: Recipe, data_dir: Path | None) -> dict[str, str | None]:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from shifts.digest import digest
 from shifts.errors import UserError
 from shifts.registry import Registry
 from shifts.spec import RemoteFile
 
+if TYPE_CHECKING:
+    from models_zoo.recipe import Recipe
+
 Family = Literal[
     "standard", "more-data", "robustness-intervention", "adversarial", "low-accuracy", "zero-shot", "unknown"
 ]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box"]
+Fit = Literal["squash", "cover", "contain"]
+Resizer = Literal["pil", "torchvision"]
+Corner = Literal["rounded", "cut"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,28 +29,58 @@ class Preprocess:
     """How an image becomes the network's input; applied by ``models_zoo.preprocessing.prepare`` alone.
 
     Attributes:
-        resize: the shorter side in pixels, or (height, width), or None to keep the size.
+        resize: the shorter side in pixels, or a box (height, width), or None to keep the size.
+        fit: how an image is brought to a box: ``squash`` gives it the box's size whatever its own aspect,
+            ``cover`` and ``contain`` keep the aspect and make it just fill, or just fit into, the box.
         crop: (height, width) of the centre crop, or None.
-        interpolation: of the resize, which is PIL's, with PIL's antialiasing.
+        corner: of the crop, where it lies on half a pixel: ``rounded`` to the even one, as torchvision does,
+            or ``cut`` down, as crops by integer division do.
+        fill: colour around an image that is smaller than the crop.
+        interpolation: of the resize.
+        resizer: ``pil``, what published numbers were measured with; ``torchvision`` resizes tensors with
+            antialiasing, which is faster and differs in the last bits.
         mean, std: per channel, of values in [0, 1].
     """
 
     resize: int | tuple[int, int] | None = None
     crop: tuple[int, int] | None = None
     interpolation: Interpolation = "bilinear"
+    fit: Fit = "squash"
+    fill: tuple[int, int, int] = (0, 0, 0)
+    resizer: Resizer = "pil"
+    corner: Corner = "rounded"
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
 
     def __post_init__(self) -> None:
-        if self.interpolation not in get_args(Interpolation):
-            raise UserError(f"unknown interpolation {self.interpolation!r}")
+        for name, allowed in (
+            ("interpolation", Interpolation),
+            ("fit", Fit),
+            ("resizer", Resizer),
+            ("corner", Corner),
+        ):
+            if getattr(self, name) not in get_args(allowed):
+                raise UserError(
+                    f"unknown {name} {getattr(self, name)!r}", hint=f"one of {', '.join(get_args(allowed))}"
+                )
+        if self.resizer == "torchvision" and self.interpolation not in ("nearest", "bilinear", "bicubic"):
+            raise UserError(f"torchvision resizes no tensors with the interpolation {self.interpolation!r}")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise UserError("mean and std need three values each, std positive")
 
     @property
     def geometry(self) -> tuple[Any, ...]:
         """What decides the prepared ``uint8`` batch; models of equal geometry share it."""
-        return (self.resize, self.crop, self.interpolation)
+        return (self.resize, self.fit, self.crop, self.fill, self.interpolation, self.resizer, self.corner)
+
+    def identity(self) -> dict[str, Any]:
+        """What enters a model's digest; what came later than the first digests, only where it is used."""
+        later = {"fit": "squash", "fill": (0, 0, 0), "resizer": "pil", "corner": "rounded"}
+        return {
+            each.name: value
+            for each in dataclasses.fields(self)
+            if (value := getattr(self, each.name)) != later.get(each.name)
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +127,7 @@ class ModelSpec:
     Attributes:
         label_space: name of the classes of its head, or ``"any"`` for zero-shot models.
         weights: the published file, or None when the weights are trained here (``recipe``) or need none.
-        recipe: ``"module:attribute"`` of the training recipe of a scratch model.
+        recipe: of a model trained here: the recipe, or ``"module:function"``, called with the model's name.
         training_data: names of the sources (or distributions) it has seen, for contamination and baselines.
         suite: the suite that ``eval`` runs by default.
         head: which outputs answer for which class (``models_zoo.heads``); None where output i is class i.
@@ -116,7 +153,7 @@ class ModelSpec:
     source: str
     suite: str
     weights: RemoteFile | HubFile | LocalFile | None = None
-    recipe: str | None = None
+    recipe: str | Recipe | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     parameters: int | None = None
     head: str | None = None
@@ -142,7 +179,7 @@ class ModelSpec:
                 "loader": self.loader,
                 "arguments": self.arguments,
                 "version": self.version,
-                "preprocess": self.preprocess,
+                "preprocess": self.preprocess.identity(),
                 "label_space": self.label_space,
                 "weights": weights,
                 **({} if self.head is None else {"head": self.head}),

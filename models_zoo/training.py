@@ -1,12 +1,13 @@
-"""Train a scratch model by its recipe; deterministic on a CPU."""
+"""Train a scratch model by its recipe; deterministic on a CPU, and as if it had never been interrupted."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,26 +15,71 @@ import numpy as np
 import torch
 from torch import nn
 
-from models_zoo.preprocessing import normalise, prepare
-from models_zoo.recipe import Recipe, Stage, recipe_of, trained_file
-from shifts.data import Shift, generator, load_examples
-from shifts.digest import digest
-from shifts.local import recorded_content
-from shifts.perturbations.selections import fraction
-from shifts.registry import resolve
-from shifts.spec import SHIFTS, SOURCES
+from models_zoo.devices import autocast, exact, pick_device, precision_type, uploaded
+from models_zoo.feeding import Feed, distribution, epoch_steps, num_classes
+from models_zoo.optimising import Average, learner, network_of, prepare_head, trained_parameters
+from models_zoo.preprocessing import normalise
+from models_zoo.recipe import (
+    CHECKPOINT,
+    Recipe,
+    Stage,
+    identity,
+    kept_file,
+    recipe_of,
+    trained_file,
+    training_folder,
+)
+from models_zoo.schedules import learning_rates
+from models_zoo.stopping import stoppable
+from models_zoo.train_state import STATE, State, read_state, restore, write_state
+from shifts.data import generator
+from shifts.errors import UserError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models_zoo.spec import ModelSpec, Preprocess
-    from shifts.spec import ShiftSpec
+
+__all__ = ["Options", "distribution", "run_recipe", "train", "training_set"]
 
 Progress = Callable[[int, int], None]
+LOOKED_AT = 20  # steps between two looks at the loss: each makes the program wait for a GPU
 
 
-def train(spec: ModelSpec, *, data_dir: Path | None = None, progress: Progress | None = None) -> Path:
-    """Train a model and keep its weights.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to train; on one kind of device and in one precision none of it moves a weight.
+
+    Attributes:
+        device: None takes the CPU, or for recipes made for a GPU the best device there is.
+        precision: ``"float32"``, or mixed precision with ``"bfloat16"`` / ``"float16"``.
+        microbatch: images in one forward and backward pass, where a whole batch does not fit into memory
+            (batch statistics are then those of the parts).
+        workers: threads that decode and augment; None takes as many as help.
+        compile: run the network through ``torch.compile``.
+        save_every: seconds between two saves of the state.
+        steps: stop each stage after so many steps, keeping nothing; to try a recipe out.
+        watch: called after every step with (number of the stage, its step, the loss).
+    """
+
+    device: str | None = None
+    precision: str = "float32"
+    microbatch: int | None = None
+    workers: int | None = None
+    compile: bool = False
+    save_every: float = 60.0
+    steps: int | None = None
+    watch: Callable[[int, int, torch.Tensor], None] | None = None
+
+
+def train(
+    spec: ModelSpec,
+    *,
+    data_dir: Path | None = None,
+    progress: Progress | None = None,
+    options: Options | None = None,
+) -> Path:
+    """Train a model and keep its weights; an interrupted training goes on where it was last saved.
 
     Args:
         data_dir: where local copies of data sets lie, if not in the cache.
@@ -42,14 +88,26 @@ def train(spec: ModelSpec, *, data_dir: Path | None = None, progress: Progress |
     Returns:
         The safetensors file; its metadata names recipe, seed and library versions. A file that is there
         already is returned as it is.
+
+    Raises:
+        UserError: no such data, a device that is not here, or a loss that is not a number.
     """
     target = trained_file(spec, data_dir=data_dir)
     if target.is_file():
         return target
-    recipe = recipe_of(spec)
-    with _threads(recipe.threads):
-        network = run_recipe(recipe, spec.preprocess, data_dir=data_dir, progress=progress)
-    return _save(network, target, spec=spec, recipe=recipe)
+    recipe, folder = recipe_of(spec), training_folder(spec, data_dir=data_dir)
+    run = _Run(recipe, spec.preprocess, data_dir=data_dir, options=options or Options(), progress=progress)
+    run.keep_in(folder, name=spec.name.removesuffix(f"{CHECKPOINT}{recipe.checkpoint}"))
+    network = run.all_stages()
+    if recipe.checkpoint is not None and not target.is_file():
+        raise UserError(
+            f"the training in {folder} is past epoch {recipe.checkpoint}, which was not kept",
+            hint=f"robustbench-shift train {spec.name} --again",
+        )
+    if recipe.checkpoint is None:
+        run.save(network, target)
+        (folder / STATE).unlink(missing_ok=True)
+    return target
 
 
 def run_recipe(
@@ -58,104 +116,231 @@ def run_recipe(
     *,
     data_dir: Path | None = None,
     progress: Progress | None = None,
+    options: Options | None = None,
 ) -> nn.Module:
-    """Build the network and run every stage; the result is in evaluation mode."""
-    sets = [training_set(stage, preprocess, seed=recipe.seed, data_dir=data_dir) for stage in recipe.stages]
-    steps = [_steps(stage) for stage in recipe.stages]
-    total, done = sum(steps), 0
-    network: nn.Module | None = None
-    for number, (stage, (images, labels, num_classes)) in enumerate(zip(recipe.stages, sets, strict=True)):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_seed(recipe.seed, "initialisation", number))
-            if network is None:
-                network = resolve(recipe.network)(num_classes, **recipe.arguments)
-            elif stage.fresh_head:
-                _last_layer(network).reset_parameters()
-        for _ in _fit(
-            network, stage, images, labels, preprocess, key=(recipe.seed, number), steps=steps[number]
-        ):
-            done += 1
-            if progress is not None:
-                progress(done, total)
-    assert network is not None, "a recipe has at least one stage"
-    return network.eval()
+    """Build the network and run every stage, keeping nothing on disk; the result is in evaluation mode."""
+    run = _Run(recipe, preprocess, data_dir=data_dir, options=options or Options(), progress=progress)
+    return run.all_stages()
 
 
 def training_set(
     stage: Stage, preprocess: Preprocess, *, seed: int, data_dir: Path | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], int]:
     """The images (N, H, W, 3) in the network's input size, labels (N,) and number of classes of a stage."""
-    spec = dataclasses.replace(distribution(stage), split=stage.split)
-    source = SOURCES.get(spec.source)
-    examples = load_examples(spec.source, spec.split, data_dir=data_dir)
-    shift = Shift(spec, examples, content=recorded_content(source, spec.split, data_dir=data_dir))
-    kept = fraction(shift.rows(shift.position), share=stage.share, seed=seed)
-    # Resized batch by batch: a set of photographs does not fit into memory at its full size.
-    prepared = [prepare(batch.images, preprocess).permute(0, 2, 3, 1).numpy() for batch in shift.batches(64)]
-    return np.concatenate(prepared)[kept], shift.labels[kept], shift.num_classes
+    feed = Feed(stage, preprocess, key=(seed, 0), data_dir=data_dir)
+    return feed.images, feed.labels, feed.shift.num_classes
 
 
-def distribution(stage: Stage) -> ShiftSpec:
-    """The shift whose distribution a stage trains on: of a split that is measured on, only the rest."""
-    spec = SHIFTS.get(stage.shift)
-    if spec.training is not None and stage.split == spec.split:
-        return dataclasses.replace(spec, selection=spec.training)
-    return spec
+class _Run:
+    """A training: what the stages share."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        preprocess: Preprocess,
+        *,
+        data_dir: Path | None,
+        options: Options,
+        progress: Progress | None,
+    ) -> None:
+        self.recipe, self.preprocess, self.data_dir, self.options = recipe, preprocess, data_dir, options
+        wanted = options.device or ("auto" if recipe.accelerator else "cpu")
+        self.device = torch.device(pick_device(wanted))
+        precision_type(options.precision)
+        self.how = {
+            "device": self.device.type,
+            "precision": options.precision,
+            "microbatch": options.microbatch,
+        }
+        # Asked of every stage before the first begins: data that is missing is better known now.
+        self.per_epoch = [epoch_steps(stage, data_dir=data_dir) for stage in recipe.stages]
+        self.steps = [
+            min(stage.epochs * steps, options.steps or stage.epochs * steps)
+            for stage, steps in zip(recipe.stages, self.per_epoch, strict=True)
+        ]
+        self.folder: Path | None = None
+        self.name = ""
+        self._progress = progress
+
+    def keep_in(self, folder: Path, *, name: str) -> None:
+        """Keep state and checkpoints of the model ``name`` in a folder."""
+        self.folder, self.name = folder, name
+
+    def all_stages(self) -> nn.Module:
+        """Every stage, or those that are left; up to the checkpoint where one is asked for."""
+        with ExitStack() as stack:
+            stack.enter_context(_threads(self.recipe.threads))
+            cuda = [torch.cuda.current_device()] if self.device.type == "cuda" else []
+            stack.enter_context(torch.random.fork_rng(devices=cuda))
+            if self.options.precision == "float32":
+                stack.enter_context(exact())
+            return self._stages(None if self.folder is None else read_state(self.folder, how=self.how))
+
+    def _stages(self, state: State | None) -> nn.Module:
+        network: nn.Module | None = None
+        for number, stage in enumerate(self.recipe.stages):
+            torch.manual_seed(_seed(self.recipe.seed, "initialisation", number))
+            if network is None:
+                network, head = network_of(self.recipe, num_classes(stage))
+                network = network.to(self.device)
+                if self.device.type == "cuda":
+                    network = network.to(memory_format=torch.channels_last)
+            if stage.fresh_head or number == 0:
+                prepare_head(network, head, classes=num_classes(stage), fresh=stage.fresh_head)
+                network = network.to(self.device)
+            if state is None or state.stage <= number:
+                resumed = state if state is not None and state.stage == number else None
+                _StageRun(self, network, network.get_submodule(head), number=number).go(resumed)
+        assert network is not None, "a recipe has at least one stage"
+        return network.requires_grad_(False).eval()
+
+    def told(self, number: int, step: int) -> None:
+        """Tell how far it is."""
+        if self._progress is not None:
+            self._progress(sum(self.steps[:number]) + step, sum(self.steps))
+
+    def save(self, network: nn.Module, target: Path, *, epoch: int | None = None) -> None:
+        """Write weights with what they come from."""
+        from safetensors.torch import save
+
+        from shifts.local import write_atomic
+
+        record: dict[str, object] = {
+            "model": self.name,
+            "recipe": identity(self.recipe),
+            "seed": self.recipe.seed,
+            "versions": {"torch": torch.__version__, "numpy": np.__version__},
+        }
+        if epoch is not None:
+            record["epoch"] = epoch
+        if (self.device.type, self.options.precision) != ("cpu", "float32"):
+            record |= {"device": self.device.type, "precision": self.options.precision}
+        # One entry only: safetensors writes several in an order that changes from call to call.
+        metadata = {"robustbench_shift": json.dumps(record, sort_keys=True)}
+        tensors = {name: tensor.to("cpu").contiguous() for name, tensor in network.state_dict().items()}
+        write_atomic(target, save(tensors, metadata=metadata))
 
 
-def _steps(stage: Stage) -> int:
-    spec = dataclasses.replace(SHIFTS.get(stage.shift), split=stage.split)
-    return stage.epochs * math.ceil(SOURCES.get(spec.source).size(spec.split) / stage.batch_size)
+class _StageRun:
+    """One stage of a training."""
 
+    def __init__(self, run: _Run, network: nn.Module, head: nn.Module, *, number: int) -> None:
+        self.run, self.network, self.number = run, network, number
+        self.stage = stage = run.recipe.stages[number]
+        self.trained = trained_parameters(network, head, stage)
+        self.optimiser = learner(stage, self.trained)
+        self.average = Average(network, stage.ema)
+        precision, kind = run.options.precision, run.device.type
+        self.scaler = torch.amp.GradScaler(kind, enabled=precision == "float16" and kind != "mps")
+        self.forward = torch.compile(network) if run.options.compile else network
+        self.rates = learning_rates(
+            stage, steps=stage.epochs * run.per_epoch[number], per_epoch=run.per_epoch[number]
+        )
+        # The last stage alone has checkpoints; one that is asked for ends the run.
+        last = number == len(run.recipe.stages) - 1 and run.folder is not None
+        self.kept = {epoch * run.per_epoch[number]: epoch for epoch in run.recipe.kept} if last else {}
 
-def _fit(
-    network: nn.Module,
-    stage: Stage,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    preprocess: Preprocess,
-    *,
-    key: tuple[int, int],
-    steps: int,
-) -> Iterator[None]:
-    head = _last_layer(network)
-    trained = list(head.parameters() if stage.trainable == "head" else network.parameters())
-    network.requires_grad_(False)
-    for parameter in trained:
-        parameter.requires_grad_(True)
-    optimiser = torch.optim.AdamW(trained, lr=stage.learning_rate, weight_decay=stage.weight_decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=steps)
-    augment = resolve(stage.augment) if stage.augment else None
-    # A frozen body keeps its batch statistics: a linear probe must not move the features it probes.
-    network.train(stage.trainable == "all")
-    for index in _batches(len(labels), stage.batch_size, steps=steps, key=key):
-        batch = images[index]
-        if augment is not None:
-            batch = augment(batch, generator(*key, "augment", int(schedule.last_epoch)))
-        inputs = normalise(torch.from_numpy(np.ascontiguousarray(batch)).permute(0, 3, 1, 2), preprocess)
-        loss = nn.functional.cross_entropy(network(inputs), torch.from_numpy(labels[index]))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        schedule.step()
-        yield
-    network.requires_grad_(False)
+    def go(self, state: State | None) -> None:
+        """Train from the first step, or from where the state stands."""
+        first, steps, run = 0, self.run.steps[self.number], self.run
+        if state is not None:
+            restore(state, self.network, self.optimiser)
+            self.average.load(state.part("average"))
+            self.scaler.load_state_dict(dict(state.scaler))
+            first = state.step
+        checkpoint = run.recipe.checkpoint
+        if self.kept and checkpoint is not None:
+            steps = min(steps, checkpoint * run.per_epoch[self.number])
+        saved = time.monotonic()
+        with stoppable() as stop:
+            for step, (images, labels) in enumerate(self._batches(first, steps), start=first):
+                loss = self._step(step, images, labels)
+                self._look_at(loss, step, last=step + 1 == steps)
+                self._keep_after(step + 1)
+                run.told(self.number, step + 1)
+                if run.folder is not None and (stop.asked or time.monotonic() > saved + self._pause):
+                    self._save_state(step + 1)
+                    saved = time.monotonic()
+                stop.now()
+        if run.folder is not None and checkpoint is not None and self.kept:
+            self._save_state(steps)  # the training of the whole model goes on from here
+        self.average.into(self.network)
 
+    @property
+    def _pause(self) -> float:
+        return self.run.options.save_every
 
-def _batches(n: int, size: int, *, steps: int, key: tuple[int, int]) -> Iterator[NDArray[np.int64]]:
-    """``steps`` batches of reshuffled epochs; the order depends on the key alone."""
-    size = min(size, n)
-    epoch, order = 0, np.empty(0, dtype=np.int64)
-    for _ in range(steps):
-        if len(order) < size:
-            order = np.concatenate([order, generator(*key, "order", epoch).permutation(n)])
-            epoch += 1
-        yield order[:size]
-        order = order[size:]
+    def _batches(self, first: int, steps: int) -> Iterator[tuple[torch.Tensor, ...]]:
+        run = self.run
+        key = (run.recipe.seed, self.number)
+        whole = None if run.options.steps is None else False
+        feed = Feed(self.stage, run.preprocess, key=key, data_dir=run.data_dir, whole=whole)
+        workers = run.options.workers
+        if workers is None:
+            waits = run.device.type == "cpu" and feed.in_memory
+            workers = 0 if waits else min(8, torch.get_num_threads() if run.recipe.threads is None else 2)
+        ready = feed.batches(first, steps, workers=workers)
+        pairs = ((torch.from_numpy(one.images), torch.from_numpy(one.labels)) for one in ready)
+        return uploaded(pairs, run.device)
 
+    def _step(self, step: int, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        stage, run = self.stage, self.run
+        # Dropout and the like draw from here: from the number of the step alone, so that nothing of it has
+        # to be saved.
+        torch.manual_seed(_seed(run.recipe.seed, self.number, "torch", step))
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rates[step]
+        self.optimiser.zero_grad(set_to_none=True)
+        size = run.options.microbatch or len(labels)
+        total = torch.zeros((), device=run.device)
+        for start in range(0, len(labels), size):
+            part, wanted = images[start : start + size], labels[start : start + size]
+            inputs = normalise(part.permute(0, 3, 1, 2), run.preprocess)
+            with autocast(run.device, run.options.precision):
+                loss = nn.functional.cross_entropy(
+                    self.forward(inputs), wanted, label_smoothing=stage.label_smoothing
+                )
+            if len(wanted) != len(labels):
+                loss = loss * (len(wanted) / len(labels))
+            self.scaler.scale(loss).backward()
+            total = total + loss.detach()
+        if stage.clip is not None:
+            self.scaler.unscale_(self.optimiser)
+            nn.utils.clip_grad_norm_(self.trained, stage.clip)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.average.follow(self.network)
+        return total
 
-def _last_layer(network: nn.Module) -> nn.Linear:
-    return [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+    def _look_at(self, loss: torch.Tensor, step: int, *, last: bool) -> None:
+        if self.run.options.watch is not None:
+            self.run.options.watch(self.number, step, loss)
+        if (last or step % LOOKED_AT == 0) and not math.isfinite(float(loss)):
+            raise UserError(
+                f"the training diverged: the loss of step {step + 1} of stage {self.number + 1} is no number",
+                hint="lower the learning rate, clip the gradient, or train in float32",
+            )
+
+    def _keep_after(self, steps: int) -> None:
+        """Keep the weights where an epoch that is to be kept has ended."""
+        run = self.run
+        epoch = self.kept.get(steps)
+        if epoch is not None and run.folder is not None:
+            with self.average.in_place(self.network):
+                run.save(self.network, kept_file(run.folder, epoch), epoch=epoch)
+
+    def _save_state(self, step: int) -> None:
+        assert self.run.folder is not None
+        write_state(
+            self.run.folder,
+            stage=self.number,
+            step=step,
+            how=self.run.how,
+            network=self.network,
+            optimiser=self.optimiser,
+            average=self.average.tensors,
+            scaler=self.scaler.state_dict(),
+        )
 
 
 def _seed(*key: object) -> int:
@@ -163,28 +348,10 @@ def _seed(*key: object) -> int:
 
 
 @contextmanager
-def _threads(number: int) -> Iterator[None]:
+def _threads(number: int | None) -> Iterator[None]:
     before = torch.get_num_threads()
-    torch.set_num_threads(number)
+    torch.set_num_threads(before if number is None else number)
     try:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _save(network: nn.Module, target: Path, *, spec: ModelSpec, recipe: Recipe) -> Path:
-    from safetensors.torch import save
-
-    from shifts.local import write_atomic
-
-    record = {
-        "model": spec.name,
-        "recipe": digest(recipe),
-        "seed": recipe.seed,
-        "versions": {"torch": torch.__version__, "numpy": np.__version__},
-    }
-    # One entry only: safetensors writes several in an order that changes from call to call.
-    metadata = {"robustbench_shift": json.dumps(record, sort_keys=True)}
-    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    write_atomic(target, save(tensors, metadata=metadata))
-    return target

@@ -1,0 +1,236 @@
+"""What a stage trains on, as ready batches: in memory where the images fit, else decoded as they are needed.
+
+Every draw follows from the seed, the stage and the number of the step, and the order of the images from the
+seed and the epoch. A run can therefore begin at any step, and any number of threads gives the same batches.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models_zoo.preprocessing import prepare
+from models_zoo.recipe import Augmentation, Stage
+from shifts.class_maps import class_names
+from shifts.data import Shift, generator, load_examples
+from shifts.errors import UserError
+from shifts.local import recorded_content, required_record
+from shifts.perturbations.selections import fraction
+from shifts.registry import resolve
+from shifts.spec import SHIFTS, SOURCES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from models_zoo.spec import Preprocess
+    from shifts.spec import ShiftSpec
+
+    Pixels = NDArray[np.uint8]
+    Integers = NDArray[np.int64]
+
+IN_MEMORY = 2 << 30  # bytes of prepared images
+AHEAD = 2
+Key = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A batch: ``images`` uint8 (B, h, w, 3), contiguous; ``labels`` int64 (B,)."""
+
+    images: Pixels
+    labels: Integers
+
+
+class Feed:
+    """The batches of a stage.
+
+    Args:
+        stage: its split, share, batch size and augmentation.
+        preprocess: of the network; gives the size of its input.
+        key: seed and number of the stage.
+        whole: hold all prepared images in memory; None decides by their size. With a view of their own
+            images are always decoded anew.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        preprocess: Preprocess,
+        *,
+        key: Key,
+        data_dir: Path | None = None,
+        whole: bool | None = None,
+    ) -> None:
+        self.stage, self.preprocess, self.key = stage, preprocess, key
+        self.shift = open_distribution(stage, data_dir=data_dir)
+        self.rows = fraction(self.shift.rows(self.shift.position), share=stage.share, seed=key[0])
+        self.labels = self.shift.labels[self.rows]
+        self._changes = changes(stage)
+        self._size = preprocess.crop
+        if stage.view is not None and self._size is None:
+            raise UserError(
+                f"training with {stage.view.function} needs to know the size of the network's input",
+                hint="give the model's Preprocess a crop",
+            )
+        fits = (self._bytes() <= IN_MEMORY) if whole is None else whole
+        self._memory = self._prepared() if stage.view is None and fits else None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the images are prepared already."""
+        return self._memory is not None
+
+    @property
+    def images(self) -> Pixels:
+        """All images without augmentation: uint8 (N, h, w, 3)."""
+        return self._prepared() if self._memory is None else self._memory
+
+    def batches(self, start: int, stop: int, *, workers: int = 0) -> Iterator[Ready]:
+        """The batches of the steps ``start`` to ``stop`` − 1.
+
+        Args:
+            workers: threads that make batches ahead of their use; 0 makes each when it is asked for.
+        """
+        if not workers:
+            yield from (self.batch(step, self.order(step)) for step in range(start, stop))
+            return
+        with ThreadPoolExecutor(workers, thread_name_prefix="feed") as pool:
+            ahead: deque[Future[Ready]] = deque()
+            try:
+                for step in range(start, stop):
+                    ahead.append(pool.submit(self.batch, step, self.order(step)))
+                    if len(ahead) >= workers + AHEAD:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                for future in ahead:
+                    future.cancel()
+
+    def order(self, step: int) -> Integers:
+        """Which images a step sees: slices of reshuffled epochs, one after the other."""
+        n = len(self)
+        size = min(self.stage.batch_size, n)
+        epochs = range(step * size // n, ((step + 1) * size - 1) // n + 1)
+        stream = np.concatenate([_shuffled(self.key, epoch, n) for epoch in epochs])
+        begin = step * size - epochs.start * n
+        return stream[begin : begin + size]
+
+    def batch(self, step: int, index: Integers) -> Ready:
+        """The images ``index`` as step ``step`` sees them."""
+        images = self._raw(step, index) if self._memory is None else self._memory[index]
+        draw = generator(*self.key, "augment", step)
+        for change in self._changes:
+            images = change(images, draw)
+        return Ready(images=np.ascontiguousarray(images), labels=self.labels[index])
+
+    def _raw(self, step: int, index: Integers) -> Pixels:
+        position = self.shift.position[self.rows[index]]
+        view = self.stage.view
+        if view is None:
+            return self._resized(position)
+        function = partial(
+            resolve(view.function),
+            size=self._size,
+            interpolation=self.preprocess.interpolation,
+            **view.parameters,
+        )
+        draws = (generator(*self.key, "view", step, place) for place in range(len(index)))
+        return np.stack(
+            [function(image, draw) for image, draw in zip(self._seen(position), draws, strict=True)]
+        )
+
+    def _prepared(self) -> Pixels:
+        # Resized batch by batch: a set of photographs does not fit into memory at its full size.
+        parts = (self.rows[start : start + 64] for start in range(0, len(self), 64))
+        return np.concatenate([self._resized(self.shift.position[rows]) for rows in parts])
+
+    def _resized(self, position: Integers) -> Pixels:
+        return prepare(self._seen(position), self.preprocess).permute(0, 2, 3, 1).numpy()
+
+    def _seen(self, position: Integers) -> Sequence[Pixels]:
+        return self.shift.perturb([self.shift.base.image(row) for row in position.tolist()], position)
+
+    def _bytes(self) -> int:
+        first = prepare([self.shift.item(0)], self.preprocess)
+        return first.numel() * len(self)
+
+
+@lru_cache(maxsize=4)
+def _shuffled(key: Key, epoch: int, n: int) -> Integers:
+    return generator(*key, "order", epoch).permutation(n)
+
+
+def changes(stage: Stage) -> list[partial[Pixels]]:
+    """The changes of a batch, ready to be called with (images, generator).
+
+    Raises:
+        UserError: the function is not there.
+    """
+    named = stage.augment or ()
+    if isinstance(named, str):
+        named = (Augmentation(function=named),)
+    return [partial(_function(one), **one.parameters) for one in named]
+
+
+def _function(named: Augmentation) -> Callable[..., Pixels]:
+    try:
+        return resolve(named.function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"there is no augmentation {named.function!r}: {error}") from error
+
+
+def distribution(stage: Stage) -> ShiftSpec:
+    """The shift whose distribution a stage trains on: of a split that is measured on, only the rest."""
+    spec = SHIFTS.get(stage.shift)
+    if spec.training is not None and stage.split == spec.split:
+        return dataclasses.replace(spec, selection=spec.training)
+    return spec
+
+
+def open_distribution(stage: Stage, *, data_dir: Path | None = None) -> Shift:
+    """The examples a stage may train on.
+
+    Raises:
+        UnknownNameError, DataNotFoundError: no such shift, or its images are not on this machine.
+    """
+    spec = dataclasses.replace(distribution(stage), split=stage.split)
+    examples = load_examples(spec.source, spec.split, data_dir=data_dir)
+    content = recorded_content(SOURCES.get(spec.source), spec.split, data_dir=data_dir)
+    return Shift(spec, examples, content=content)
+
+
+def num_classes(stage: Stage) -> int:
+    """Classes of a stage, without its images."""
+    return len(class_names(distribution(stage)))
+
+
+def epoch_steps(stage: Stage, *, data_dir: Path | None = None) -> int:
+    """Steps in an epoch, which is one over the whole published split, whatever share of it is used.
+
+    Raises:
+        UserError: the source has no such split, or its images are not on this machine.
+    """
+    source = SOURCES.get(SHIFTS.get(stage.shift).source)
+    if stage.split not in source.counts:
+        raise UserError(
+            f"source {source.name!r} has no split {stage.split!r}", hint=f"splits: {', '.join(source.counts)}"
+        )
+    size = source.published_size(stage.split)
+    if not source.bundled:
+        here = required_record(source, stage.split, data_dir=data_dir).splits[stage.split].n
+        size = here if size is None else size
+    assert size is not None, "a bundled source declares its counts"
+    return math.ceil(size / stage.batch_size)

@@ -1,0 +1,178 @@
+"""The moving parts of a stage: the network it starts with, what of it is trained, by which optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from models_zoo.recipe import Recipe, Stage, start_of
+from shifts.errors import UserError
+from shifts.labels import ANY
+from shifts.registry import resolve
+from shifts.spec import SHIFTS
+
+if TYPE_CHECKING:
+    from models_zoo.spec import ModelSpec
+
+Trained = list[nn.Parameter]
+
+
+def network_of(recipe: Recipe, classes: int) -> tuple[nn.Module, str]:
+    """The network that the first stage starts with, and the name of its last layer.
+
+    Raises:
+        UserError: the model to start from has no linear last layer; WeightsError: it has no weights.
+    """
+    start = start_of(recipe)
+    if start is None:
+        assert recipe.network is not None, "a recipe has a network or a start"
+        network: nn.Module = resolve(recipe.network)(classes, **recipe.arguments)
+        linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+        return network, linear[-1]
+    from models_zoo.loading import find_weights
+
+    if recipe.start_weights is not None:
+        from models_zoo.weights import weights_file
+
+        weights: Path | None = weights_file(start, Path(recipe.start_weights))
+    else:
+        weights = find_weights(start)
+    return started(start, weights, label_space=SHIFTS.get(recipe.stages[0].shift).label_space)
+
+
+def started(start: ModelSpec, weights: Path | None, *, label_space: str) -> tuple[nn.Module, str]:
+    """The network of another model and the name of its last layer.
+
+    Args:
+        weights: None leaves them random.
+        label_space: of the head, where the model answers in any classes.
+
+    Raises:
+        UserError: its last layer is no linear one.
+    """
+    from models_zoo.classifier import TorchClassifier
+    from models_zoo.loading import load_spec
+
+    space = label_space if start.label_space == ANY else None
+    classifier = load_spec(start, weights, label_space=space, device="cpu")
+    if not isinstance(classifier, TorchClassifier) or not isinstance(classifier.head, nn.Linear):
+        raise UserError(
+            f"{start.name!r} cannot be trained further: its last layer is not a linear one",
+            hint="start from a model with a linear head, or train a head on its features",
+        )
+    network, head = classifier.network, classifier.head
+    return network, next(name for name, module in network.named_modules() if module is head)
+
+
+def prepare_head(network: nn.Module, name: str, *, classes: int, fresh: bool) -> None:
+    """Start the last layer anew, with one output for each class.
+
+    Raises:
+        UserError: the layer shall stay and has another number of outputs.
+    """
+    head = network.get_submodule(name)
+    assert isinstance(head, nn.Linear)
+    if head.out_features == classes:
+        if fresh:
+            head.reset_parameters()
+        return
+    if not fresh:
+        raise UserError(
+            f"the last layer has {head.out_features} outputs and the training data {classes} classes",
+            hint="set fresh_head in the stage",
+        )
+    parent, _, attribute = name.rpartition(".")
+    setattr(network.get_submodule(parent), attribute, nn.Linear(head.in_features, classes))
+
+
+def trained_parameters(network: nn.Module, head: nn.Module, stage: Stage) -> Trained:
+    """Freeze what a stage leaves alone, and give the rest.
+
+    Raises:
+        UserError: the pattern fits no parameter.
+    """
+    if stage.trainable in ("all", "head"):
+        trained = list((head if stage.trainable == "head" else network).parameters())
+    else:
+        named = network.named_parameters()
+        trained = [parameter for name, parameter in named if fnmatchcase(name, stage.trainable)]
+        if not trained:
+            known = ", ".join(name for name, _ in list(network.named_parameters())[:4])
+            raise UserError(
+                f"no parameter is called {stage.trainable!r}", hint=f"their names are like {known}"
+            )
+    network.requires_grad_(False)
+    for parameter in trained:
+        parameter.requires_grad_(True)
+    # A frozen body keeps its batch statistics: a linear probe must not move the features it probes.
+    network.train(stage.trainable != "head")
+    for module in network.modules():
+        own = list(module.parameters(recurse=False))
+        if own and not any(parameter.requires_grad for parameter in own) and stage.trainable != "all":
+            module.eval()
+    return trained
+
+
+def learner(stage: Stage, trained: Trained) -> torch.optim.Optimizer:
+    """The optimiser; its learning rate is set anew before every step."""
+    groups: list[dict[str, object]] = [{"params": trained, "weight_decay": stage.weight_decay}]
+    if stage.decayed == "matrices":
+        matrices = [parameter for parameter in trained if parameter.dim() > 1]
+        rest = [parameter for parameter in trained if parameter.dim() <= 1]
+        groups = [{**groups[0], "params": matrices}, {"params": rest, "weight_decay": 0.0}]
+    if stage.optimiser == "adamw":
+        return torch.optim.AdamW(groups, lr=stage.learning_rate)
+    return torch.optim.SGD(groups, lr=stage.learning_rate, momentum=stage.momentum, nesterov=stage.nesterov)
+
+
+class Average:
+    """The exponential moving average of a network's parameters; nothing where ``decay`` is None.
+
+    Buffers (the statistics of batch normalisation) are the network's own.
+    """
+
+    def __init__(self, network: nn.Module, decay: float | None) -> None:
+        self.decay = decay
+        self.tensors: dict[str, torch.Tensor] = {}
+        if decay is not None:
+            self.tensors = {name: value.detach().clone() for name, value in network.named_parameters()}
+
+    def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Go on from a saved average."""
+        for name, value in self.tensors.items():
+            value.copy_(tensors[name])
+
+    def follow(self, network: nn.Module) -> None:
+        """Take in the weights after a step."""
+        if self.decay is None:
+            return
+        for name, value in network.named_parameters():
+            self.tensors[name].lerp_(value.detach(), 1.0 - self.decay)
+
+    def into(self, network: nn.Module) -> None:
+        """Replace the weights by their average."""
+        with torch.no_grad():
+            for name, value in network.named_parameters():
+                if name in self.tensors:
+                    value.copy_(self.tensors[name])
+
+    @contextmanager
+    def in_place(self, network: nn.Module) -> Iterator[None]:
+        """The network with the average in place of its weights."""
+        if self.decay is None:
+            yield
+            return
+        before = {name: value.detach().clone() for name, value in network.named_parameters()}
+        self.into(network)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for name, value in network.named_parameters():
+                    value.copy_(before[name])
