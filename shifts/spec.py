@@ -271,7 +271,7 @@ def _check_name(kind: str, name: str) -> None:
     if not NAME.fullmatch(name):
         raise UserError(
             f"{kind} name {name!r} is not of the form source/variant/severity",
-            hint="lower-case letters, digits, dots and dashes; at most two slashes",
+            hint="lower-case letters, digits, dots and dashes; at most three slashes",
         )
 
 

@@ -7,8 +7,22 @@ from typing import Any
 
 import typer
 
-from benchmark.cli import baselines, compare, evaluate, fit, listing, plot, report, show, study, train
+from benchmark.cli import (
+    baselines,
+    compare,
+    diagnose,
+    evaluate,
+    fit,
+    listing,
+    plot,
+    report,
+    show,
+    study,
+    submit,
+    train,
+)
 from benchmark.cli.data import app as data_app
+from benchmark.cli.leaderboard import app as leaderboard_app
 from shifts.errors import UserError
 
 INTERRUPTED = 130
@@ -21,9 +35,23 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (listing, show, evaluate, report, plot, compare, fit, baselines, train, study):
+for _command in (
+    listing,
+    show,
+    evaluate,
+    report,
+    plot,
+    compare,
+    fit,
+    baselines,
+    train,
+    study,
+    diagnose,
+    submit,
+):
     _command.register(app)
 app.add_typer(data_app, name="data", help="Bring data sets onto this machine and check them.")
+app.add_typer(leaderboard_app, name="leaderboard", help="Verify submissions and keep the board.")
 
 # Typer brings its own copy of Click or uses the installed one, depending on its version.
 _ClickException: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
