@@ -36,6 +36,7 @@ class Registry(Generic[T]):
         self._entries: dict[str, T] = {}
         self._resolvers: list[Callable[[str], T | None]] = []
         self._listers: list[Callable[[], Iterable[T]]] = []
+        self._libraries: dict[str, Callable[[], Iterable[T]]] = {}
         self._discovered = package is None
 
     def register(self, *entries: T) -> None:
@@ -49,17 +50,25 @@ class Registry(Generic[T]):
                 )
 
     def add_resolver(
-        self, resolve: Callable[[str], T | None], *, listing: Callable[[], Iterable[T]] | None = None
+        self,
+        resolve: Callable[[str], T | None],
+        *,
+        listing: Callable[[], Iterable[T]] | None = None,
+        prefix: str | None = None,
     ) -> None:
         """Add a function that makes an entry out of a name (``timm:resnet50``) or returns None.
 
         Args:
             resolve: called with names that are not registered.
             listing: the entries of this kind worth showing in ``list``.
+            prefix: of a library that holds hundreds, the beginning of all its names; they are listed and
+                searched only for a name or pattern that begins so.
         """
         self._resolvers.append(resolve)
-        if listing is not None:
+        if listing is not None and prefix is None:
             self._listers.append(listing)
+        elif listing is not None and prefix is not None:
+            self._libraries[prefix] = listing
 
     def get(self, name: str) -> T:
         """The entry of that name.
@@ -70,7 +79,8 @@ class Registry(Generic[T]):
         found = self.find(name)
         if found is not None:
             return found
-        near = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.5)
+        names = [entry.name for entry in (self.library(name) or self)]
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         meant = f"; did you mean {' or '.join(repr(match) for match in near)}?" if near else ""
         raise UnknownNameError(
             f"unknown {self.kind} {name!r}{meant}", hint=f"robustbench-shift list {self.kind}s"
@@ -98,7 +108,18 @@ class Registry(Generic[T]):
         ``digits/*`` matches at any depth; a pattern without wildcards also matches what lies below
         it, so that ``digits/gaussian-noise`` means its five severities.
         """
-        return [entry.name for entry in self if pattern is None or matches(entry.name, pattern)]
+        entries = [*self, *self.library(pattern)] if pattern else self
+        return [entry.name for entry in entries if pattern is None or matches(entry.name, pattern)]
+
+    def library(self, pattern: str) -> list[T]:
+        """The entries of the library whose prefix a name or a pattern begins with; none without one."""
+        self._discover()
+        return [
+            entry
+            for prefix, list_all in self._libraries.items()
+            if pattern.startswith(prefix)
+            for entry in list_all()
+        ]
 
     def select(self, patterns: Iterable[str]) -> list[T]:
         """Entries for several patterns, each once, in the order asked; one without a match is an error."""
