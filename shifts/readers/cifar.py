@@ -15,13 +15,15 @@ from shifts.readers.arrays import encoded_npz, has_arrays, is_npz, row_ids
 from shifts.readers.cifar_order import official_test_labels
 from shifts.readers.files import FolderFiles
 from shifts.readers.folders import ClassFolders, class_folders
+from shifts.readers.hub import hub_payloads
 from shifts.readers.layouts import folder_with, remark, walk
-from shifts.readers.parquet import ParquetPayloads, parquet_files
 from shifts.readers.payloads import ArrayPayloads, Chain
 from shifts.readers.pickles import read_pickle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from shifts.data import Payloads
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE
@@ -70,15 +72,14 @@ def binary_batches(root: Path, split: str) -> Examples | None:
     return _in_order(Chain(parts), np.concatenate(labels), split, where=paths[0].parent)
 
 
-def parquet(root: Path, split: str) -> Examples | None:
-    """The Hub's parquet files. Their test rows are in the official order; of the training rows nobody
-    says so, and their ids are of their own."""
-    paths = parquet_files(root, split)
-    if not paths:
+def hub(root: Path, split: str) -> Examples | None:
+    """The Hub's rows. Those of the test set are in the official order; of the training rows nobody says so,
+    and their ids are of their own."""
+    payloads = hub_payloads(root, split)
+    if payloads is None:
         return None
-    payloads = ParquetPayloads(paths)
     prefix = split if split == "test" else f"{split}-hub"
-    return _in_order(payloads, payloads.labels, prefix, where=paths[0])
+    return _in_order(payloads, payloads.labels, prefix, where=payloads.paths()[0])
 
 
 def jpeg_npz(root: Path, split: str) -> Examples | None:
@@ -142,7 +143,7 @@ def _batch_paths(root: Path, names: Sequence[str], *, suffix: str) -> list[Path]
 
 
 def _in_order(
-    payloads: Chain | ParquetPayloads,
+    payloads: Payloads,
     labels: NDArray[np.int64],
     prefix: str,
     *,

@@ -83,7 +83,7 @@ def domain_folder(
     Args:
         folders: names that the domain's folder goes by.
         classes: class folder → label.
-        hub_column: in the Hub's parquet files of the set, the column that names the domain.
+        hub_column: in the Hub's copy of the set, the column that names the domain.
 
     Raises:
         CorruptDataError: a folder of images is no class, or a class folder holds something else.
@@ -92,9 +92,42 @@ def domain_folder(
 
     files = domain_files(root, folders, classes)
     if files is None:
-        return None if hub_column is None else _from_parquet(root, folders, hub_column)
+        return None if hub_column is None else _from_hub(root, folders, classes, hub_column)
     found = class_folders(files, classes, depth=0)
     return None if found is None else found.examples()
+
+
+def parted_domain(
+    root: Path, folders: Sequence[str], classes: Mapping[str, int], *, parts: Sequence[str]
+) -> Examples | None:
+    """The images of ``DOMAIN/PART/CLASS/NAME``, all parts together; ids are ``PART/CLASS/NAME``.
+
+    Args:
+        folders: names that the domain's folder goes by.
+        classes: class folder → label.
+        parts: folders whose images make up the domain.
+
+    Raises:
+        CorruptDataError: as for ``domain_folder``.
+    """
+    import numpy as np
+
+    from shifts.data import Examples
+    from shifts.readers.folders import class_folders
+    from shifts.readers.payloads import Chain
+
+    files = domain_files(root, folders, dict.fromkeys(parts, 0))
+    if files is None:
+        return None
+    found = [(part, class_folders(files, classes, below=(part,), depth=0)) for part in parts]
+    there = [(part, one) for part, one in found if one is not None]
+    if not there:
+        return None
+    return Examples(
+        payloads=Chain([one.examples().payloads for _, one in there]),
+        labels=np.concatenate([one.labels for _, one in there]),
+        ids=[f"{part}/{stem}" for part, one in there for stem in one.stems],
+    )
 
 
 def domain_files(root: Path, folders: Sequence[str], classes: Mapping[str, int]) -> FolderFiles | None:
@@ -112,21 +145,20 @@ def domain_files(root: Path, folders: Sequence[str], classes: Mapping[str, int])
     return None
 
 
-def _from_parquet(root: Path, folders: Sequence[str], column: str) -> Examples | None:
+def _from_hub(root: Path, folders: Sequence[str], classes: Mapping[str, int], column: str) -> Examples | None:
     """Rows of the Hub's copy whose domain has one of the names; ids are the rows of the whole file set."""
     import numpy as np
 
     from shifts.data import Examples
     from shifts.readers.arrays import row_ids
-    from shifts.readers.parquet import ParquetPayloads, column_of, parquet_files
+    from shifts.readers.hub import hub_payloads, labels_by_name, words
     from shifts.readers.payloads import Subset
 
-    paths = parquet_files(root, "train")
-    if not paths:
+    payloads = hub_payloads(root, "train")
+    if payloads is None:
         return None
-    payloads = ParquetPayloads(paths)
-    rows = np.flatnonzero(np.isin(column_of(paths, column), list(folders)))
+    rows = np.flatnonzero(np.isin(words(payloads, column), list(folders)))
     if not len(rows):
         return None
-    ids = row_ids("hub", rows.tolist())
-    return Examples(payloads=Subset(payloads, rows), labels=payloads.labels[rows], ids=ids)
+    labels = labels_by_name(payloads, classes)[rows]
+    return Examples(payloads=Subset(payloads, rows), labels=labels, ids=row_ids("hub", rows.tolist()))

@@ -14,9 +14,9 @@ from shifts.data import Examples
 from shifts.errors import CorruptDataError
 from shifts.readers.files import Files, FolderFiles, open_files
 from shifts.readers.folders import class_folders
+from shifts.readers.hub import hub_payloads
 from shifts.readers.imagenet_tables import class_table, val_labels, val_number, wnid_index
 from shifts.readers.layouts import first_layout, remark
-from shifts.readers.parquet import ParquetPayloads, parquet_files
 from shifts.readers.payloads import where
 from shifts.readers.webdataset import samples
 
@@ -66,7 +66,7 @@ class Family:
         Raises:
             DataNotFoundError, CorruptDataError: see ``shifts.readers``.
         """
-        layouts = (self.class_folders, *more, self.parquet, self.webdataset)
+        layouts = (self.class_folders, *more, self.hub, self.webdataset)
         return first_layout(root, split, layouts, source=self.source)
 
     def class_folders(self, root: Path, split: str) -> Examples | None:
@@ -78,14 +78,13 @@ class Family:
                 return self.named(examples.payloads, found.labels, found.names)
         return None
 
-    def parquet(self, root: Path, split: str) -> Examples | None:
-        """The Hub's parquet files with ``image`` and ``label``."""
-        for called in self.called:
-            paths = parquet_files(root, called)
-            if paths:
-                payloads = ParquetPayloads(paths)
-                return self.named(payloads, self._indices(payloads.labels, paths[0]), payloads.file_names())
-        return None
+    def hub(self, root: Path, split: str) -> Examples | None:
+        """The Hub's rows of ``image`` and ``label``: parquet files, or saved by the ``datasets`` library."""
+        payloads = hub_payloads(root, *self.called)
+        if payloads is None:
+            return None
+        labels = self._indices(payloads.labels, payloads.paths()[0])
+        return self.named(payloads, labels, payloads.file_names())
 
     def webdataset(self, root: Path, split: str) -> Examples | None:
         """Shards ``*.tar`` of ``KEY.jpg`` and ``KEY.cls``, or the unpacked files of one."""

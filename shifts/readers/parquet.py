@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from bisect import bisect_right
@@ -28,11 +29,15 @@ BUFFER = 2**16  # bytes; without it Arrow reads the column of a row group in one
 def parquet_files(root: Path, split: str) -> list[Path]:
     """The parquet files of a split, in order: ``test-00000-of-00001.parquet``, ``NAME-test.parquet`` or
     ``test/0000.parquet``."""
-    named = re.compile(rf"(?:.*[-_.])?{re.escape(split)}(?:[-_.].*)?\.parquet", re.IGNORECASE)
-    found = [path for path in walk(root) if path.suffix == ".parquet"]
-    return sorted(path for path in found if named.fullmatch(path.name)) or sorted(
-        path for path in found if path.parent.name == split
-    )
+    found = sorted(path for path in walk(root) if path.suffix == ".parquet")
+    name = rf"{re.escape(split)}(?:[-_.].*)?\.parquet"
+    # A name that begins with the split comes first: "id_test-0.parquet" is of another split than "test".
+    for pattern in (name, rf".*[-_.]{name}"):
+        named = re.compile(pattern, re.IGNORECASE)
+        chosen = [path for path in found if named.fullmatch(path.name)]
+        if chosen:
+            return chosen
+    return [path for path in found if path.parent.name == split]
 
 
 class ParquetPayloads:
@@ -41,16 +46,18 @@ class ParquetPayloads:
     Args:
         paths: files whose rows follow one another.
         image: name of the column, a struct with ``bytes``; None takes the first such column.
-        label: name of the column of integers.
+        label: name of the column of integers; None for a set that has none.
 
     Attributes:
-        labels: int64 (N,).
+        labels: int64 (N,); empty without a label column.
 
     Raises:
         CorruptDataError: no parquet, cut short, or without these columns.
     """
 
-    def __init__(self, paths: Sequence[Path], *, image: str | None = None, label: str = "label") -> None:
+    def __init__(
+        self, paths: Sequence[Path], *, image: str | None = None, label: str | None = "label"
+    ) -> None:
         self._paths = list(paths)
         self._lock = threading.Lock()
         self._cache: OrderedDict[int, Any] = OrderedDict()
@@ -62,16 +69,18 @@ class ParquetPayloads:
             with _readable(path):
                 opened = _open(path)
                 image = image or _image_column(opened.schema_arrow)
-                if image is None or not {image, label} <= set(opened.schema_arrow.names):
+                if image is None or not {image, label or image} <= set(opened.schema_arrow.names):
+                    wanted = repr(image) if image else "a struct of bytes and path"
                     raise CorruptDataError(
                         f"{path} has the columns {', '.join(opened.schema_arrow.names)}; expected "
-                        f"{label!r} and {repr(image) if image else 'a struct of bytes and path'}",
+                        + (f"{label!r} and {wanted}" if label else wanted),
                         hint="point to the parquet files as the Hub serves them",
                     )
-                column = opened.read(columns=[label]).column(label)
-                if column.null_count:
-                    raise CorruptDataError(f"{path} has rows without a label")
-                labels.append(column.to_numpy().astype(np.int64))
+                if label is not None:
+                    column = opened.read(columns=[label]).column(label)
+                    if column.null_count:
+                        raise CorruptDataError(f"{path} has rows without a label")
+                    labels.append(column.to_numpy().astype(np.int64))
                 for group in range(opened.num_row_groups):
                     rows = opened.metadata.row_group(group)
                     sizes.append(rows.num_rows)
@@ -126,6 +135,33 @@ class ParquetPayloads:
 
     def paths(self) -> list[Path]:
         return self._paths
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        with _readable(self._paths[0]):
+            return list(_open(self._paths[0]).schema_arrow.names)
+
+    def column(self, name: str) -> NDArray[Any]:
+        """A plain column.
+
+        Raises:
+            CorruptDataError: there is none of this name.
+        """
+        return column_of(self._paths, name)
+
+    def class_names(self, name: str) -> tuple[str, ...] | None:
+        """What the numbers of a column stand for, or None where it does not say.
+
+        The Hub keeps it in the schema: ``{"info": {"features": {NAME: {"names": [...]}}}}``.
+        """
+        with _readable(self._paths[0]):
+            known = (_open(self._paths[0]).schema_arrow.metadata or {}).get(b"huggingface", b"{}")
+        try:
+            names = json.loads(known)["info"]["features"][name]["names"]
+        except (ValueError, KeyError, TypeError):
+            return None
+        return tuple(map(str, names)) if isinstance(names, list) else None
 
     def file_names(self) -> list[str | None]:
         """N names of the files that the images once were, as far as the rows keep them."""

@@ -163,7 +163,7 @@ class Chain:
     """Several payloads one after the other."""
 
     def __init__(self, parts: Sequence[Payloads]) -> None:
-        self._parts = list(parts)
+        self.parts = list(parts)
         self._ends = list(accumulate(len(part) for part in parts))
 
     def __len__(self) -> int:
@@ -173,7 +173,7 @@ class Chain:
         if not 0 <= index < len(self):
             raise IndexError(index)
         part = bisect_right(self._ends, index)
-        return self._parts[part], index - (self._ends[part - 1] if part else 0)
+        return self.parts[part], index - (self._ends[part - 1] if part else 0)
 
     def __getitem__(self, index: int) -> bytes | Pixels:
         part, row = self._find(index)
@@ -184,7 +184,7 @@ class Chain:
         return where(part, row) or f"image {index}"
 
     def paths(self) -> list[Path]:
-        return [path for part in self._parts if isinstance(part, Placed) for path in part.paths()]
+        return [path for part in self.parts if isinstance(part, Placed) for path in part.paths()]
 
 
 class Subset:

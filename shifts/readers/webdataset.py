@@ -57,6 +57,27 @@ def samples(root: Path, names: Sequence[str]) -> Samples | None:
     )
 
 
+def beside(found: Samples, suffix: str) -> list[bytes]:
+    """The files of that suffix that belong to the samples, in their order.
+
+    Raises:
+        CorruptDataError: a sample has none.
+    """
+    contents = []
+    for part in found.payloads.parts:
+        assert isinstance(part, FilePayloads), "samples are made of files"
+        folders = {name.rpartition("/")[0] for name in part.names}
+        there = {(folder, name) for folder in folders for name in part.files.names(folder)}
+        for name in part.names:
+            folder, _, last = (_key(name) + suffix).rpartition("/")
+            if (folder, last) not in there:
+                raise CorruptDataError(
+                    f"{part.files.where(name)} has no {suffix} beside it", hint="get the shard again"
+                )
+            contents.append(part.files.read(_key(name) + suffix))
+    return contents
+
+
 def _shards(root: Path, names: Sequence[str]) -> list[Path]:
     if root.is_file():
         return [root] if root.suffix == ".tar" else []

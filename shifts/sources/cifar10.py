@@ -80,7 +80,7 @@ SOURCES.register(
         layouts=(
             "cifar-10-batches-py folder or cifar-10-python.tar.gz",
             "cifar-10-batches-bin folder or cifar-10-binary.tar.gz",
-            "parquet files as the Hub serves them (test-00000-of-00001.parquet)",
+            "parquet files as the Hub serves them (test-00000-of-00001.parquet), or saved by save_to_disk",
             "folder, tar or zip of images [test/]CLASS/NAME.png",
         ),
         loader="shifts.sources.cifar10:load",
@@ -137,7 +137,7 @@ def load(root: Path, split: str) -> Examples:
     from shifts.readers import cifar
     from shifts.readers.layouts import first_layout
 
-    layouts = (cifar.python_batches, cifar.binary_batches, _folders, cifar.parquet)
+    layouts = (cifar.python_batches, cifar.binary_batches, _folders, cifar.hub)
     return cifar.remark_on_lossy(first_layout(root, split, layouts, source="cifar10"))
 
 

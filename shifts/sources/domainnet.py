@@ -140,12 +140,15 @@ SOURCES.register(
                 strict=True,
             )
         ),
+        hub="wltjr1007/DomainNet",
+        hub_files=("*.parquet",),
         licence="fair use notice: non-commercial research and education",
         citation="X. Peng, Q. Bai, X. Xia, Z. Huang, K. Saenko, B. Wang. Moment Matching for Multi-Source "
         "Domain Adaptation. ICCV 2019, arXiv 1812.01754.",
         homepage="http://ai.bu.edu/M3SDA/",
         layouts=(
             "folder with DOMAIN/CLASS/NAME of one or more domains and the lists DOMAIN_{train,test}.txt",
+            "the Hub's copy, parquet or saved by save_to_disk, with the columns image, image_path and y",
         ),
         loader="shifts.sources.domainnet:load",
         notes="The lists of the cleaned version decide what belongs to the set; three of the archives hold "
@@ -164,14 +167,13 @@ def load(root: Path, split: str) -> Examples:
     """
     from shifts.readers.layouts import first_layout
 
-    return first_layout(root, split, (_listed,), source="domainnet")
+    return first_layout(root, split, (_listed, _hub), source="domainnet")
 
 
 def _listed(root: Path, split: str) -> Examples | None:
     import numpy as np
 
     from shifts.data import Examples
-    from shifts.errors import CorruptDataError
     from shifts.readers.files import FolderFiles
     from shifts.readers.layouts import folder_with
     from shifts.readers.payloads import FilePayloads
@@ -184,17 +186,8 @@ def _listed(root: Path, split: str) -> Examples | None:
     names, labels = [], []
     for number, line in enumerate(table.read_text(encoding="utf-8").splitlines(), start=1):
         name, _, label = line.rpartition(" ")
-        parts = name.split("/")
-        if len(parts) != 3 or parts[0] != domain or parts[1] not in CLASSES:
-            raise CorruptDataError(f"{table}, line {number}: {line!r} is no DOMAIN/CLASS/NAME LABEL")
-        if label != str(CLASSES.index(parts[1])):
-            raise CorruptDataError(
-                f"{table}, line {number}: {parts[1]} has the label {label}, published is "
-                f"{CLASSES.index(parts[1])}",
-                hint="get the lists from the homepage; sorted folder names are not the published labels",
-            )
+        labels.append(_label(name, label, domain=domain, where=f"{table}, line {number}"))
         names.append(name)
-        labels.append(int(label))
     # Lists lie beside the domains or somewhere below; archives may unpack to DOMAIN/DOMAIN.
     above = [folder for folder in (lists, *lists.parents) if folder == root or root in folder.parents]
     places = [folder / inside for folder in above for inside in ("", domain)]
@@ -204,5 +197,53 @@ def _listed(root: Path, split: str) -> Examples | None:
     return Examples(
         payloads=FilePayloads(FolderFiles(base), names, beside=[table]),
         labels=np.array(labels, dtype=np.int64),
-        ids=[name.partition("/")[2].rpartition(".")[0] for name in names],
+        ids=[_id(name) for name in names],
     )
+
+
+def _hub(root: Path, split: str) -> Examples | None:
+    """The Hub's rows, which name the published file and its label (``image_path``, ``y``)."""
+    import numpy as np
+
+    from shifts.data import Examples
+    from shifts.readers.hub import hub_payloads, words
+    from shifts.readers.payloads import Subset
+
+    domain, _, part = split.partition("-")
+    payloads = hub_payloads(root, part, label=None)
+    if payloads is None:
+        return None
+    paths, numbers = words(payloads, "image_path"), payloads.column("y")
+    rows = np.flatnonzero(np.char.startswith(paths, f"{domain}/"))
+    if not len(rows):
+        return None
+    names = paths[rows].tolist()
+    labels = [
+        _label(name, str(numbers[row]), domain=domain, where=f"{root}, row {row}")
+        for row, name in zip(rows.tolist(), names, strict=True)
+    ]
+    return Examples(
+        payloads=Subset(payloads, rows),
+        labels=np.array(labels, dtype=np.int64),
+        ids=[_id(name) for name in names],
+    )
+
+
+def _id(name: str) -> str:
+    return name.partition("/")[2].rpartition(".")[0]
+
+
+def _label(name: str, label: str, *, domain: str, where: str) -> int:
+    """The label of ``DOMAIN/CLASS/NAME``, which the copy gives as a number besides."""
+    from shifts.errors import CorruptDataError
+
+    parts = name.split("/")
+    if len(parts) != 3 or parts[0] != domain or parts[1] not in CLASSES:
+        raise CorruptDataError(f"{where}: {f'{name} {label}'!r} is no DOMAIN/CLASS/NAME LABEL")
+    published = CLASSES.index(parts[1])
+    if label != str(published):
+        raise CorruptDataError(
+            f"{where}: {parts[1]} has the label {label}, published is {published}",
+            hint="get the lists from the homepage; sorted folder names are not the published labels",
+        )
+    return published

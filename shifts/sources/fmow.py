@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from shifts.labels import LABEL_SPACES, LabelSpace
@@ -10,7 +11,12 @@ from shifts.spec import SHIFTS, SOURCES, ImageSource, RemoteFile, ShiftSpec
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shifts.data import Examples
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from shifts.data import Examples, Payloads
+
+    Integers = NDArray[np.int64]
 
 _NAMES = """
 airport airport_hangar airport_terminal amusement_park aquaculture archaeological_site barn border_checkpoint
@@ -24,22 +30,15 @@ space_facility stadium storage_tank surface_mine swimming_pool toll_booth tower 
 water_treatment_facility wind_farm zoo
 """
 CATEGORIES = tuple(_NAMES.split())
-REGIONS = ("Asia", "Europe", "Africa", "Americas", "Oceania", "Other")
-# split → images of each region
-REGION_COUNTS = {
-    "train": (17_809, 34_816, 1_582, 20_973, 1_641, 42),
-    "id-val": (2_693, 5_268, 190, 3_076, 251, 5),
-    "id-test": (2_615, 5_150, 209, 3_130, 218, 5),
-    "val": (4_121, 7_732, 803, 6_562, 693, 4),
-    "test": (4_963, 5_858, 2_593, 8_024, 666, 4),
-}
+REGIONS = ("Asia", "Europe", "Africa", "Americas", "Oceania", "Other")  # in the order of their numbers
+FIRST_YEAR = 2002
 # split → its name in the table, first day and first day after it
 _PERIODS = {
-    "train": ("train", "", "2013-01-01"),
-    "id-val": ("val", "", "2013-01-01"),
     "id-test": ("test", "", "2013-01-01"),
     "val": ("val", "2013-01-01", "2016-01-01"),
     "test": ("test", "2016-01-01", "9999"),
+    "id-val": ("val", "", "2013-01-01"),
+    "train": ("train", "", "2013-01-01"),
 }
 
 LABEL_SPACES.register(
@@ -55,8 +54,9 @@ SOURCES.register(
         name="fmow",
         title="FMoW-WILDS v1.1",
         label_space="fmow",
-        counts={split: (None,) * len(CATEGORIES) for split in ("id-test", "val", "test", "id-val", "train")},
-        totals={split: sum(counts) for split, counts in REGION_COUNTS.items()},
+        counts={split: (None,) * len(CATEGORIES) for split in _PERIODS},
+        totals={"test": 22_108},
+        may_lack=True,
         files=(
             RemoteFile(
                 filename="fmow_v1.1.tar.gz",
@@ -67,8 +67,17 @@ SOURCES.register(
         citation="G. Christie, N. Fendley, J. Wilson, R. Mukherjee. Functional Map of the World. CVPR 2018; "
         "P. W. Koh, S. Sagawa, et al. WILDS. ICML 2021, arXiv 2012.07421.",
         homepage="https://github.com/fMoW/dataset",
-        layouts=("WILDS' folder fmow_v1.1 with rgb_metadata.csv, country_code_mapping.csv and images/",),
+        hub="danielz01/fMoW",
+        hub_files=("*WILDS*",),
+        layouts=(
+            "WILDS' folder fmow_v1.1 with rgb_metadata.csv, country_code_mapping.csv and images/",
+            "the Hub's copy (configuration WILDS), parquet or saved by save_to_disk, with the columns image, "
+            "label and metadata (region, year)",
+            "shards of the test split on the Hub with KEY.cls and KEY.npy (region, year, label)",
+        ),
         loader="shifts.sources.fmow:load",
+        notes="Only the size of the test split is confirmed by two sources; of the others what a copy has is "
+        "recorded when it is added.",
     )
 )
 
@@ -112,14 +121,14 @@ SHIFTS.register(
 
 
 def load(root: Path, split: str) -> Examples:
-    """A split with the attributes ``region`` and ``year``; ids are the numbers of the images.
+    """A split with the attributes ``region`` and ``year``; ids are the images' numbers where a copy tells.
 
     Raises:
         DataNotFoundError, CorruptDataError: see ``shifts.readers``.
     """
     from shifts.readers.layouts import first_layout
 
-    return first_layout(root, split, (_tables,), source="fmow")
+    return first_layout(root, split, (_tables, _hub, _shards), source="fmow")
 
 
 def _tables(root: Path, split: str) -> Examples | None:
@@ -158,4 +167,65 @@ def _tables(root: Path, split: str) -> Examples | None:
         np.array(labels, dtype=np.int64),
         attributes={"region": attribute(regions, REGIONS), "year": attribute(years)},
         tables=tables,
+    )
+
+
+def _hub(root: Path, split: str) -> Examples | None:
+    """The Hub's rows; ``metadata`` (or ``domain_labels``) holds region, year and perhaps label as numbers."""
+    import numpy as np
+
+    from shifts.errors import CorruptDataError
+    from shifts.readers.arrays import row_ids
+    from shifts.readers.hub import hub_payloads
+    from shifts.readers.tables import MEND
+
+    payloads = hub_payloads(root, split.replace("-", "_"))
+    if payloads is None:
+        return None
+    column = next((name for name in ("metadata", "domain_labels") if name in payloads.columns), "metadata")
+    try:
+        values = np.stack([np.asarray(one, dtype=np.int64) for one in payloads.column(column)])
+    except (ValueError, TypeError) as error:
+        raise CorruptDataError(f"{root}: {column} is not numbers of region and year", hint=MEND) from error
+    if values.ndim != 2 or values.shape[1] < 2:
+        raise CorruptDataError(f"{root}: {column} is not numbers of region and year", hint=MEND)
+    if values.shape[1] > 2 and (values[:, 2] != payloads.labels).any():
+        raise CorruptDataError(f"{root}: the labels in {column} are not those of the rows", hint=MEND)
+    names = [re.search(r"rgb_img_\d+", name or "") for name in payloads.file_names()]
+    ids = [f"images/{name.group()}" for name in names if name is not None]
+    if len(ids) != len(payloads):
+        ids = row_ids(f"hub-{split}", range(len(payloads)))
+    return _coded(payloads, payloads.labels, ids, values[:, 0], values[:, 1], root)
+
+
+def _shards(root: Path, split: str) -> Examples | None:
+    from shifts.readers.arrays import row_ids
+    from shifts.readers.wilds import wilds_shards
+
+    shards = wilds_shards(root, ("test",), ("region", "year", "y")) if split == "test" else None
+    if shards is None:
+        return None
+    found, columns = shards
+    ids = row_ids("shards-test", range(len(found.names)))
+    return _coded(found.payloads, found.labels, ids, columns["region"], columns["year"], root)
+
+
+def _coded(
+    payloads: Payloads, labels: Integers, ids: list[str], regions: Integers, years: Integers, root: Path
+) -> Examples:
+    """Examples whose groups are WILDS' numbers: the region's, and years since 2002."""
+    from shifts.data import Attribute, Examples
+    from shifts.errors import CorruptDataError
+    from shifts.readers.tables import MEND, attribute
+
+    if regions.min() < 0 or regions.max() >= len(REGIONS) or years.min() < 0 or years.max() > 15:
+        raise CorruptDataError(f"{root}: a region is none of 0 to 5, or a year none of 0 to 15", hint=MEND)
+    return Examples(
+        payloads=payloads,
+        labels=labels,
+        ids=ids,
+        attributes={
+            "region": Attribute(values=regions, names=REGIONS),
+            "year": attribute([str(FIRST_YEAR + year) for year in years.tolist()]),
+        },
     )

@@ -68,7 +68,7 @@ SOURCES.register(
             "ILSVRC2012_img_val.tar as it is, or a folder that holds it",
             "flat folder ILSVRC2012_val_00000001.JPEG ... (a development kit beside it is checked)",
             "class folders [val/]n01440764/ILSVRC2012_val_00000293.JPEG",
-            "parquet files as the Hub serves them (validation-00000-of-00014.parquet)",
+            "parquet files of the Hub (validation-00000-of-00014.parquet), or saved by save_to_disk",
             "webdataset shards of KEY.jpg and KEY.cls",
         ),
         loader="shifts.sources.imagenet:load",

@@ -54,7 +54,8 @@ SOURCES.register(
         homepage="https://github.com/hendrycks/imagenet-r",
         layouts=(
             "imagenet-r.tar or its folder imagenet-r/n01498041/NAME.jpg (200 wnids)",
-            "parquet files with image and label (an index, or a position among the 200)",
+            "parquet files, or saved by save_to_disk, with image and label (an index, or a position "
+            "among the 200)",
             "webdataset shards of KEY.jpg and KEY.cls (the same)",
         ),
         loader="shifts.sources.imagenet_r:load",

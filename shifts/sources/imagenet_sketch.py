@@ -33,7 +33,7 @@ SOURCES.register(
         homepage="https://github.com/HaohanWang/ImageNet-Sketch",
         layouts=(
             "ImageNet-Sketch.zip or its folder sketch/n01440764/sketch_0.JPEG",
-            "parquet files with image and label",
+            "parquet files with image and label, or saved by save_to_disk",
             "webdataset shards of KEY.jpg and KEY.cls",
         ),
         loader="shifts.sources.imagenet_sketch:load",

@@ -52,7 +52,7 @@ for _variant, (_name, _archive, _size, _sha256, _) in VARIANTS.items():
             layouts=(
                 f"{_archive} or its folder 0/ ... 999/ (label = number of the folder)",
                 "class folders by wnid",
-                "parquet files with image and label",
+                "parquet files with image and label, or saved by save_to_disk",
                 "webdataset shards of KEY.jpg and KEY.cls",
             ),
             loader=f"shifts.sources.imagenet_v2:load_{_variant.partition('-')[0]}",

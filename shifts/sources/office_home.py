@@ -58,7 +58,7 @@ SOURCES.register(
         homepage="https://www.hemanthdv.org/officeHomeDataset.html",
         layouts=(
             "OfficeHomeDataset_10072016.zip, or its folder {Art,Clipart,Product,Real World}/CLASS/NAME",
-            "parquet files as the Hub serves them, with the columns image, domain, label",
+            "the Hub's copy, parquet or saved by save_to_disk, with the columns image, domain, label",
         ),
         loader="shifts.sources.office_home:load",
     )

@@ -55,7 +55,7 @@ SOURCES.register(
         homepage="https://dali-dl.github.io/project_iccv2017.html",
         layouts=(
             "folder, tar or zip with {photo,art_painting,cartoon,sketch}/CLASS/NAME",
-            "parquet files as the Hub serves them, with the columns image, domain, label",
+            "the Hub's copy, parquet or saved by save_to_disk, with the columns image, domain, label",
         ),
         loader="shifts.sources.pacs:load",
         notes="Some copies lack sketch/dog/n02103406_4068-1.png, which contains errors.",

@@ -43,7 +43,7 @@ SOURCES.register(
         homepage="https://github.com/kohpangwei/group_DRO",
         layouts=(
             "waterbird_complete95_forest2water2.tar.gz, or its folder with metadata.csv",
-            "parquet files as the Hub serves them, with the columns image, label, place",
+            "the Hub's copy, parquet or saved by save_to_disk, with the columns image, label, place",
         ),
         loader="shifts.sources.waterbirds:load",
         checks=("shifts.sources.waterbirds:check",),
@@ -103,7 +103,7 @@ def load(root: Path, split: str) -> Examples:
     """
     from shifts.readers.layouts import first_layout
 
-    return first_layout(root, split, (_table, _parquet), source="waterbirds")
+    return first_layout(root, split, (_table, _hub), source="waterbirds")
 
 
 def check(examples: Examples) -> list[str]:
@@ -137,20 +137,19 @@ def _table(root: Path, split: str) -> Examples | None:
     )
 
 
-def _parquet(root: Path, split: str) -> Examples | None:
+def _hub(root: Path, split: str) -> Examples | None:
     from shifts.data import Examples
     from shifts.readers.arrays import row_ids
-    from shifts.readers.parquet import ParquetPayloads, column_of, parquet_files
+    from shifts.readers.hub import hub_payloads
 
-    paths = parquet_files(root, "validation" if split == "val" else split)
-    if not paths:
+    payloads = hub_payloads(root, "validation" if split == "val" else split)
+    if payloads is None:
         return None
-    payloads = ParquetPayloads(paths)
     return Examples(
         payloads=payloads,
         labels=payloads.labels,
         ids=row_ids(f"hub-{split}", range(len(payloads))),
-        attributes={"place": _place(column_of(paths, "place"), paths[0])},
+        attributes={"place": _place(payloads.column("place"), payloads.paths()[0])},
     )
 
 

@@ -83,6 +83,21 @@ def write_parquet(
     return root
 
 
+def write_saved(root: Path, found: Sequence[Item]) -> Path:
+    """As ``datasets.load_dataset(...).save_to_disk`` leaves it."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    columns = {
+        "image": [{"bytes": item.data, "path": item.name} for item in found],
+        "label": [item.label for item in found],
+    }
+    kinds = datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")})
+    rows = datasets.Dataset.from_dict(columns, features=kinds, split="validation")
+    datasets.DatasetDict({"validation": rows}).save_to_disk(root)
+    return root
+
+
 def write_shards(
     root: Path,
     found: Sequence[Item],

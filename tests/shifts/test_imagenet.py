@@ -41,6 +41,7 @@ LAYOUTS: dict[str, Callable[[Path], Path]] = {
     "class folders": lambda root: layouts.write_folders(root, ITEMS),
     "class folders at the top": lambda root: layouts.write_folders(root, ITEMS, top="."),
     "parquet": lambda root: layouts.write_parquet(root, ITEMS),
+    "saved by datasets": lambda root: layouts.write_saved(root, ITEMS),
     "webdataset": lambda root: layouts.write_shards(root, ITEMS),
     "official tar": lambda root: layouts.write_tar(root / "ILSVRC2012_img_val.tar", ITEMS),
     "folder with the tar": lambda root: layouts.write_tar(root / "ILSVRC2012_img_val.tar", ITEMS).parent,
@@ -71,7 +72,9 @@ def test_every_layout_gives_the_same(tmp_path: Path, layout: str) -> None:
     assert content_digest(pickle.loads(pickle.dumps(examples))) == content_digest(expected)
 
 
-@pytest.mark.parametrize("layout", ["flat", "class folders", "parquet", "webdataset", "official tar"])
+@pytest.mark.parametrize(
+    "layout", ["flat", "class folders", "parquet", "saved by datasets", "webdataset", "official tar"]
+)
 def test_added_opened_and_verified(tmp_path: Path, layout: str) -> None:
     root = LAYOUTS[layout](tmp_path / "copy")
     record = add("imagenet-val", root, partial=True)

@@ -222,7 +222,8 @@ def test_published_counts_add_up() -> None:
     camelyon = SOURCES.get("camelyon17")
     assert sum(camelyon.size(split) for split in camelyon.counts) == 455_954
     assert SOURCES.get("fmow").size("test") == 22_108
-    assert SOURCES.get("fmow").size("train") == 76_863
+    # Of the other splits one source alone gives numbers, so they are recorded and not enforced.
+    assert SOURCES.get("fmow").published_size("train") is None
     wild = SOURCES.get("iwildcam")
     assert sum(wild.size(split) for split in wild.counts) == 203_029
     assert len(fmow_source.CATEGORIES) == 62 and list(fmow_source.CATEGORIES) == sorted(
