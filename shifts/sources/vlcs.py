@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 CLASSES = ("bird", "car", "chair", "dog", "person")
 DOMAINS = {
-    "caltech101": ("Caltech101",),
-    "labelme": ("LabelMe",),
-    "sun09": ("SUN09",),
-    "voc2007": ("VOC2007",),
+    "caltech101": ("Caltech101", "CALTECH"),
+    "labelme": ("LabelMe", "LABELME"),
+    "sun09": ("SUN09", "SUN"),
+    "voc2007": ("VOC2007", "PASCAL"),
 }
+PARTS = ("train", "crossval", "test")  # of the copy with numbered classes; together they are the domain
 
 LABEL_SPACES.register(LabelSpace(name="vlcs", class_names=CLASSES))
 
@@ -47,6 +48,7 @@ SOURCES.register(
         homepage="https://github.com/facebookresearch/DomainBed",
         layouts=(
             "VLCS.tar.gz as DomainBed has it, or its folder {Caltech101,LabelMe,SUN09,VOC2007}/CLASS/NAME",
+            "the copy that Dassl uses: {CALTECH,LABELME,SUN,PASCAL}/{train,crossval,test}/{0,1,2,3,4}/NAME",
         ),
         loader="shifts.sources.vlcs:load",
         notes="File names differ between builds of this set, and example ids with them.",
@@ -57,17 +59,25 @@ SHIFTS.register(*domain_shifts("vlcs", "VLCS", tuple(DOMAINS)))
 
 
 def load(root: Path, split: str) -> Examples:
-    """A domain; ids ``CLASS/NAME``.
+    """A domain; ids ``CLASS/NAME``, or ``PART/NUMBER/NAME`` where the copy is in parts.
 
     Raises:
         DataNotFoundError, CorruptDataError: see ``shifts.readers``.
     """
     from shifts.readers.layouts import first_layout
 
-    return first_layout(root, split, (_domain,), source="vlcs")
+    return first_layout(root, split, (_domain, _parts), source="vlcs")
 
 
 def _domain(root: Path, split: str) -> Examples | None:
     from shifts.readers.domains import domain_folder
 
     return domain_folder(root, DOMAINS[split], {name: label for label, name in enumerate(CLASSES)})
+
+
+def _parts(root: Path, split: str) -> Examples | None:
+    from shifts.readers.domains import parted_domain
+
+    # Classes are numbered in the order of their names; the published counts of each class confirm it.
+    numbers = {str(label): label for label in range(len(CLASSES))}
+    return parted_domain(root, DOMAINS[split], numbers, parts=PARTS)

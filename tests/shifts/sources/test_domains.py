@@ -230,6 +230,30 @@ def test_parquet_of_the_hub_is_cut_by_domain(tmp_path: Path) -> None:
     assert photo.labels.tolist() == list(range(7))
 
 
+def test_vlcs_in_parts_with_numbered_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "copy"
+    write_images(
+        root,
+        [
+            f"VLCS/{domain}/{part}/{label}/imgs_{number}.jpg"
+            for domain in ("CALTECH", "LABELME", "PASCAL", "SUN")
+            for part, size in (("train", 3), ("crossval", 1), ("test", 2))
+            for label in range(len(vlcs.CLASSES))
+            for number in range(size + label)
+        ],
+    )
+    (root / "VLCS/SUN/full/0").mkdir(parents=True)  # some copies hold all images once more
+    declare_small(monkeypatch, "vlcs", root)
+    assert not add("vlcs", root).partial
+    examples = load_examples("vlcs", "sun09")
+    assert np.bincount(examples.labels).tolist() == [6 + 3 * label for label in range(5)]
+    assert examples.ids[0] == "train/0/imgs_0" and "test/4/imgs_5" in examples.ids
+    assert (SHIFTS.get("vlcs-sun09").split, len(load_shift("vlcs-caltech101/sun09"))) == ("sun09", 60)
+    (root / "VLCS/SUN/test/4").rename(root / "VLCS/SUN/test/5")
+    with pytest.raises(CorruptDataError, match="'5' is none of the 5 classes"):
+        add("vlcs", root, partial=True)
+
+
 @pytest.mark.parametrize("lists", ["domainnet/txt", "."])
 def test_domainnet_goes_by_its_lists(lists: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = write_domainnet(tmp_path / "copy", lists=lists)
