@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from benchmark.result import Result
 from benchmark.store import Store
+from models_zoo.prompts import prompts_for
 from models_zoo.spec import ModelSpec
 from shifts.digest import digest
 from shifts.errors import LabelSpaceError
-from shifts.labels import ANY, LABEL_SPACES
+from shifts.labels import ANY
 from shifts.local import is_ready, recorded_content
 from shifts.spec import SHIFTS, SOURCES, ShiftSpec
 
@@ -40,9 +41,9 @@ class Contestant:
         """The digest with class names and prompts in it, where the model answers in any classes."""
         if self.spec.label_space != ANY:
             return self.digest
-        classes = LABEL_SPACES.get(label_space)
+        prompts = prompts_for(self.spec, label_space)
         return digest(
-            {"model": self.digest, "class_names": classes.class_names, "templates": classes.templates}
+            {"model": self.digest, "class_names": prompts.class_names, "templates": prompts.templates}
         )
 
 
@@ -112,8 +113,11 @@ def check_label_space(model: ModelSpec, shift: ShiftSpec) -> None:
     """Refuse a model whose head does not know the shift's classes, before an image is read.
 
     Raises:
-        LabelSpaceError: names both label spaces.
+        LabelSpaceError: names both label spaces; or the user's own class names are not one for each class.
+        UserError: the user's own templates are none.
     """
+    if model.label_space == ANY:
+        prompts_for(model, shift.label_space)
     if not fits(model, shift):
         raise LabelSpaceError(
             f"{model.name!r} answers in the classes of {model.label_space!r}, "
