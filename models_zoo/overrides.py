@@ -73,17 +73,6 @@ def override(
     return dataclasses.replace(spec, **changes)
 
 
-def own_weights(spec: ModelSpec, path: Path) -> ModelSpec:
-    """A declaration whose weights are a user's own: what the published ones saw says nothing of them."""
-    return dataclasses.replace(
-        spec,
-        family="unknown",
-        training_data=(),
-        recipe=None,
-        notes=(*spec.notes, f"own weights: {path.name}; what they were trained on is not known"),
-    )
-
-
 def check_declared(spec: ModelSpec) -> None:
     """Refuse a user's own model of which something is not known.
 

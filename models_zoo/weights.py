@@ -105,7 +105,7 @@ def weights_origin(spec: ModelSpec, path: Path) -> dict[str, Any]:
     if isinstance(published, RemoteFile) and path == weights_folder(spec) / published.filename:
         return {"url": published.urls[0] if published.urls else None, "file": path.name}
     if spec.recipe is not None and path.is_relative_to(cache_home()):
-        return {"trained": spec.recipe}
+        return {"trained": "by its recipe"}
     return {"own": path.name}
 
 
