@@ -170,6 +170,7 @@ class Track:
         if self.shift.spec.limit is not None:
             yield f"limited: {len(self.shift)} examples, a fixed pseudo-random choice"
         yield from self.cell.notes
+        yield from self.classifier.notes
         model = self.cell.contestant.spec
         if unknown := lacking(model.head, self.shift.spec, label_space=model.label_space):
             yield unknown
