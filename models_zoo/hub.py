@@ -35,7 +35,7 @@ def hub_file(file: HubFile, *, model: str, progress: Bytes | None = None) -> Pat
     """
     from models_zoo.weights import weights_digest
 
-    key = f"https://huggingface.co/{file.repo}@{file.revision}/{'|'.join(file.filenames)}"
+    key = _key(file)
     known = record_of(key)
     revision = known.get("commit", file.revision)
     path = _fetch(
@@ -48,6 +48,15 @@ def hub_file(file: HubFile, *, model: str, progress: Bytes | None = None) -> Pat
         where=path,
     )
     return path
+
+
+def was_fetched(file: HubFile) -> bool:
+    """Whether the file was fetched on this machine before; looks at the record alone."""
+    return bool(record_of(_key(file)))
+
+
+def _key(file: HubFile) -> str:
+    return f"https://huggingface.co/{file.repo}@{file.revision}/{'|'.join(file.filenames)}"
 
 
 def commit_of(path: Path) -> str | None:

@@ -61,6 +61,14 @@ def weights_state(spec: Any) -> str:
         return "ready" if trained_file(spec).is_file() else "train"
     if spec.weights is None:
         return "ready"
+    from models_zoo.spec import HubFile, LocalFile
+
+    if isinstance(spec.weights, LocalFile):
+        return "ready"
+    if isinstance(spec.weights, HubFile):
+        from models_zoo.hub import was_fetched
+
+        return "ready" if was_fetched(spec.weights) else "fetch"
     from models_zoo.weights import weights_folder
 
     return "ready" if (weights_folder(spec) / spec.weights.filename).is_file() else "fetch"
