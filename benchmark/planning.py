@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.result import Result
 from benchmark.store import Store
@@ -29,12 +29,14 @@ class Contestant:
         digest: over everything that can move a logit, but for the classes a zero-shot model is asked about.
         weights: the file, or None for a model without one.
         weights_digest: its SHA-256.
+        origin: where the file came from, as plain data.
     """
 
     spec: ModelSpec
     digest: str
     weights: Path | None
     weights_digest: str | None = None
+    origin: Mapping[str, Any] | None = None
     precision: str = "float32"
 
     def digest_in(self, label_space: str) -> str:
@@ -80,14 +82,19 @@ class Plan:
 
 def contestant(spec: ModelSpec, *, weights: Path | None, precision: str = "float32") -> Contestant:
     """Fix the weights of a model. The file must be there: train or fetch it first."""
-    from models_zoo.weights import weights_digest
+    from models_zoo.weights import weights_digest, weights_origin
 
     content = None if weights is None else weights_digest(weights)
     identity = spec.digest(content)
     if precision != "float32":
         identity = digest({"model": identity, "precision": precision})
     return Contestant(
-        spec=spec, digest=identity, weights=weights, weights_digest=content, precision=precision
+        spec=spec,
+        digest=identity,
+        weights=weights,
+        weights_digest=content,
+        origin=None if weights is None else weights_origin(spec, weights),
+        precision=precision,
     )
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from models_zoo.spec import ModelSpec
 
 PACKAGES = (
@@ -43,11 +45,14 @@ def provenance(*, device: str, precision: str) -> dict[str, Any]:
     }
 
 
-def model_card(spec: ModelSpec, *, weights: str | None) -> dict[str, Any]:
+def model_card(
+    spec: ModelSpec, *, weights: str | None, origin: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """What was evaluated, as plain data, so that a stored result can say it without the registry.
 
     Args:
         weights: SHA-256 of the weights file.
+        origin: where the file came from.
     """
     kept = ("title", "family", "label_space", "training_data", "licence", "citation", "source", "parameters")
     return {
@@ -56,6 +61,8 @@ def model_card(spec: ModelSpec, *, weights: str | None) -> dict[str, Any]:
         "preprocess": dataclasses.asdict(spec.preprocess),
         "arguments": dict(spec.arguments),
         "weights": weights,
+        "weights_origin": None if origin is None else dict(origin),
+        "reading": dataclasses.asdict(spec.reading),
         "head": spec.head,
         "version": spec.version,
     }

@@ -141,7 +141,7 @@ class Track:
 
     def _measured(self, timing: Mapping[str, Any]) -> Result:
         predictions = read_predictions(self.writer.finish())
-        spec = self.shift.spec
+        spec, model = self.shift.spec, self.cell.contestant
         measured = evaluate(
             predictions.columns(),
             min_group_size=spec.min_group_size,
@@ -158,7 +158,7 @@ class Track:
             warnings=(*self._warnings(), *measured.notes),
             provenance={
                 **predictions.header.provenance,
-                "model": model_card(self.cell.contestant.spec, weights=self.cell.contestant.weights_digest),
+                "model": model_card(model.spec, weights=model.weights_digest, origin=model.origin),
                 "seed": self.shift.spec.seed,
                 "limit": self.shift.spec.limit,
                 "content": self.cell.content,

@@ -45,11 +45,20 @@ def override(
         name: what the model is called in results.
 
     Raises:
-        UserError: a value that cannot be, or that this model has no use for.
+        UserError: a value that cannot be, or that this model has no use for. Prompts are checked against the
+            classes they are for by ``models_zoo.prompts``.
     """
     changes: dict[str, Any] = {}
-    if preprocess is not None or resizer is not None:
-        changes["preprocess"] = _with_resizer(preprocess or spec.preprocess, resizer)
+    notes = list(spec.notes)
+    if preprocess is not None:
+        changes["preprocess"] = preprocess
+        if "preprocess" not in spec.undeclared and preprocess != spec.preprocess:
+            notes.append("preprocess: the user's, not the declared one")
+    if resizer is not None:
+        wanted: Any = resizer
+        changes["preprocess"] = dataclasses.replace(preprocess or spec.preprocess, resizer=wanted)
+        if resizer != spec.preprocess.resizer:
+            notes.append(f"resizer: {resizer} instead of {spec.preprocess.resizer}")
     if label_space is not None:
         if spec.label_space == ANY:
             raise LabelSpaceError(
@@ -61,7 +70,15 @@ def override(
         if known != spec.label_space:
             changes["head"] = None
     if templates is not None or class_names is not None:
-        changes["arguments"] = {**spec.arguments, **_prompts(spec, templates, class_names)}
+        if spec.label_space != ANY:
+            raise UserError(
+                f"{spec.name!r} has a trained head; prompts and class names change nothing for it",
+                hint="they are for zero-shot models",
+            )
+        own = {"templates": templates, "class_names": class_names}
+        own = {key: tuple(value) for key, value in own.items() if value is not None}
+        changes["arguments"] = {**spec.arguments, **own}
+        notes.append(f"prompts: the user's own {' and '.join(own)}".replace("_", " "))
     if lenient or ema or trust_code:
         changes["reading"] = Reading(lenient=lenient, ema=ema, trust_code=trust_code)
     if name is not None:
@@ -193,37 +210,6 @@ def _parsed(text: str, *, where: str) -> Preprocess:
             f"{where} is not a preprocess in JSON", hint='such as {"resize": 256, "crop": [224, 224]}'
         ) from error
     return preprocess_from(found, where=where)
-
-
-def _with_resizer(preprocess: Preprocess, resizer: str | None) -> Preprocess:
-    if resizer is None:
-        return preprocess
-    if "resizer" not in {field.name for field in dataclasses.fields(Preprocess)}:
-        raise UserError("this version has one way of resizing only: PIL's")
-    changed: dict[str, Any] = {"resizer": resizer}
-    return dataclasses.replace(preprocess, **changed)
-
-
-def _prompts(
-    spec: ModelSpec, templates: Sequence[str] | None, class_names: Sequence[str] | None
-) -> dict[str, tuple[str, ...]]:
-    if spec.label_space != ANY:
-        raise UserError(
-            f"{spec.name!r} has a trained head; prompts and class names change nothing for it",
-            hint="they are for zero-shot models",
-        )
-    found = {}
-    if templates is not None:
-        wrong = next((one for one in templates if one.count("{}") != 1), None)
-        if wrong is not None or not templates:
-            raise UserError(f"the template {wrong!r} does not have one {{}} for the class name")
-        found["templates"] = tuple(templates)
-    if class_names is not None:
-        twice = sorted({one for one in class_names if list(class_names).count(one) > 1})
-        if twice or not class_names:
-            raise UserError(f"two classes are called {twice[0] if twice else ''!r}")
-        found["class_names"] = tuple(class_names)
-    return found
 
 
 def _free_name(name: str, spec: ModelSpec) -> str:

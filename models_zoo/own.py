@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models_zoo.spec import ModelSpec, Preprocess
+from models_zoo.training_data import UNKNOWN
 from shifts.errors import UserError, WeightsError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from models_zoo.classifier import TorchClassifier
 
+OWN = "the user's own model"
 UNDECLARED = ("preprocess", "label_space")
 
 
@@ -29,14 +31,19 @@ def own_spec(name: str, **fields: Any) -> ModelSpec:
         "label_space": "",
         "preprocess": Preprocess(),
         "family": "unknown",
-        "training_data": (),
+        "training_data": (UNKNOWN,),
         "licence": "the user's own",
         "citation": "the user's own model",
-        "source": "the user's own model",
+        "source": OWN,
         "suite": "",
         "undeclared": tuple(field for field in UNDECLARED if field not in fields),
     }
     return ModelSpec(name=name, **{**unknown, **fields})
+
+
+def is_own(spec: ModelSpec) -> bool:
+    """Whether a declaration was made by ``own_spec``."""
+    return spec.source == OWN
 
 
 def own_weights(spec: ModelSpec, path: Path) -> ModelSpec:
@@ -44,8 +51,9 @@ def own_weights(spec: ModelSpec, path: Path) -> ModelSpec:
     return dataclasses.replace(
         spec,
         family="unknown",
-        training_data=(),
-        notes=(*spec.notes, f"own weights: {path.name}; what they were trained on is not known"),
+        training_data=(UNKNOWN,),
+        recipe=None,
+        notes=(*spec.notes, f"own weights: {path.name}, not the published ones"),
     )
 
 

@@ -33,6 +33,27 @@ def evaluate(
         str | None, typer.Option(help="A named set of shifts; default: the model's own.")
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="A checkpoint file for the (one) model.")] = None,
+    preprocess: Annotated[
+        str | None, typer.Option(help="Another model's by its name, a JSON file, or JSON (see 'show').")
+    ] = None,
+    label_space: Annotated[
+        str | None, typer.Option(help="The classes that the head of your own model answers in.")
+    ] = None,
+    templates: Annotated[
+        Path | None, typer.Option(help="Prompts of a zero-shot model, one with {} in each line.")
+    ] = None,
+    class_names: Annotated[
+        Path | None, typer.Option(help="Class names of a zero-shot model, one in each line.")
+    ] = None,
+    resizer: Annotated[str | None, typer.Option(help="pil (as published) or torchvision (faster).")] = None,
+    ema: Annotated[bool, typer.Option("--ema", help="Take a checkpoint's averaged weights.")] = False,
+    lenient: Annotated[
+        bool, typer.Option("--lenient", help="Load what fits of a checkpoint; the rest is named.")
+    ] = False,
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="Let an exported program run code of its file.")
+    ] = False,
+    name: Annotated[str | None, typer.Option(help="What your own model is called in results.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where local copies of data sets lie.")] = None,
     results: Annotated[Path | None, typer.Option(help="Where results go; default ./results.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -54,6 +75,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Evaluate models on shifts: accuracy, worst group and effective robustness, each with its interval."""
+    from benchmark.cli.own import declared
     from benchmark.cli.table import print_rows
     from benchmark.cli.terminal import complain, print_json
     from benchmark.planning import plan, with_references
@@ -63,9 +85,19 @@ def evaluate(
     from shifts.own import look_in
 
     look_in(data_dir)
-    specs = MODELS.select(model)
-    if weights is not None and len(specs) != 1:
-        raise typer.BadParameter("--weights goes with exactly one model")
+    specs = declared(
+        MODELS.select(model),
+        weights=weights,
+        preprocess=preprocess,
+        label_space=label_space,
+        templates=templates,
+        class_names=class_names,
+        resizer=resizer,
+        lenient=lenient,
+        ema=ema,
+        trust_code=trust_code,
+        name=name,
+    )
     asked, missing = choose_shifts(specs, patterns=shift, suite=suite, limit=limit, data_dir=data_dir)
     store = Store(results_home(results))
     store.check_writable()
@@ -181,9 +213,9 @@ def weights_at_hand(
     if weights is None and spec.recipe is not None:
         weights = train_with_progress(spec, data_dir=data_dir)
     elif weights is not None or spec.weights is not None:
-        from models_zoo.weights import weights_file
+        from benchmark.cli.own import at_hand
 
-        weights = weights_file(spec, weights)
+        weights = at_hand(spec, weights)
     return contestant(spec, weights=weights, precision=precision)
 
 

@@ -75,15 +75,22 @@ def print_json(document: Any) -> None:
 
 
 @contextmanager
-def progress() -> Iterator[Progress]:
+def progress(*, of_bytes: bool = False) -> Iterator[Progress]:
     """A progress display on stderr with time left; silent where stderr is no terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
     from rich.progress import TimeRemainingColumn as TimeLeft
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        DownloadColumn() if of_bytes else MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeLeft(),
