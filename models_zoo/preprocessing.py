@@ -15,7 +15,7 @@ from shifts.errors import UserError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from models_zoo.spec import Preprocess
+    from models_zoo.spec import Corner, Preprocess
 
 _PIL = {
     "nearest": Image.Resampling.NEAREST,
@@ -27,7 +27,7 @@ _PIL = {
 
 
 def prepare(images: Sequence[NDArray[np.uint8]], preprocess: Preprocess) -> torch.Tensor:
-    """Resize and centre-crop raw images.
+    """Resize and centre-crop raw images, bit for bit as torchvision, timm and open_clip do.
 
     Args:
         images: B arrays uint8 (H, W, 3), sizes may differ.
@@ -58,7 +58,7 @@ def for_cropped(preprocess: Preprocess, side: int | None) -> Preprocess:
     if side is None or preprocess.crop is None:
         return preprocess
     same = preprocess.crop == (side, side)
-    return dataclasses.replace(preprocess, resize=None if same else preprocess.crop)
+    return dataclasses.replace(preprocess, resize=None if same else preprocess.crop, fit="squash")
 
 
 def normalise(images: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
@@ -69,34 +69,71 @@ def normalise(images: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
 
 
 def _geometry(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:
-    height, width = image.shape[:2]
-    if preprocess.resize is not None:
-        target = _resized(height, width, preprocess.resize)
-        if target != (height, width):
-            resized = Image.fromarray(image).resize(target[::-1], _PIL[preprocess.interpolation])
-            image = np.asarray(resized)
+    target = resized_size(image.shape[0], image.shape[1], preprocess)
+    if target != image.shape[:2]:
+        image = _RESIZERS[preprocess.resizer](image, target, preprocess.interpolation)
     if preprocess.crop is not None:
-        image = _centre_crop(image, preprocess.crop)
+        image = _centre_crop(image, preprocess.crop, preprocess.fill, preprocess.corner)
     return image
 
 
-def _resized(height: int, width: int, resize: int | tuple[int, int]) -> tuple[int, int]:
-    """torchvision's rule: the shorter side gets the size, the longer one ``int(size * longer / shorter)``."""
-    if not isinstance(resize, int):
+def resized_size(height: int, width: int, preprocess: Preprocess) -> tuple[int, int]:
+    """Height and width after the resize, before the crop.
+
+    A shorter side follows torchvision's rule: the longer one gets ``int(size * longer / shorter)``. A box
+    that is covered or contained follows the rule of timm and open_clip, which rounds both sides.
+    """
+    resize = preprocess.resize
+    if resize is None:
+        return height, width
+    if isinstance(resize, int):
+        if height <= width:
+            return resize, int(resize * width / height)
+        return int(resize * height / width), resize
+    if preprocess.fit == "squash":
         return resize
-    if height <= width:
-        return resize, int(resize * width / height)
-    return int(resize * height / width), resize
+    ratios = (height / resize[0], width / resize[1])
+    ratio = min(ratios) if preprocess.fit == "cover" else max(ratios)
+    # A line of pixels would vanish, on which the libraries stop with an error.
+    return max(round(height / ratio), 1), max(round(width / ratio), 1)
 
 
-def _centre_crop(image: NDArray[np.uint8], crop: tuple[int, int]) -> NDArray[np.uint8]:
-    """torchvision's rule: an image smaller than the crop is padded with zeros first."""
+def _resize_with_pil(
+    image: NDArray[np.uint8], size: tuple[int, int], interpolation: str
+) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(image).resize(size[::-1], _PIL[interpolation]))
+
+
+def _resize_with_torchvision(
+    image: NDArray[np.uint8], size: tuple[int, int], interpolation: str
+) -> NDArray[np.uint8]:
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms.v2.functional import resize_image
+
+    tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1)  # a copy: decoded images are read-only
+    mode = InterpolationMode(interpolation)
+    resized: NDArray[np.uint8] = resize_image(tensor, list(size), interpolation=mode, antialias=True).numpy()
+    return resized.transpose(1, 2, 0)
+
+
+_RESIZERS = {"pil": _resize_with_pil, "torchvision": _resize_with_torchvision}
+
+
+def _centre_crop(
+    image: NDArray[np.uint8], crop: tuple[int, int], fill: tuple[int, int, int], corner: Corner
+) -> NDArray[np.uint8]:
+    """torchvision's rule: an image smaller than the crop is padded first."""
     height, width = image.shape[:2]
     tall, wide = crop
     if height < tall or width < wide:
         top, left = max((tall - height) // 2, 0), max((wide - width) // 2, 0)
         bottom, right = max((tall - height + 1) // 2, 0), max((wide - width + 1) // 2, 0)
-        image = np.pad(image, ((top, bottom), (left, right), (0, 0)))
+        padded = np.empty((height + top + bottom, width + left + right, 3), dtype=np.uint8)
+        padded[:] = fill
+        padded[top : top + height, left : left + width] = image
+        image = padded
         height, width = image.shape[:2]
-    top, left = round((height - tall) / 2.0), round((width - wide) / 2.0)
+    top, left = (height - tall) // 2, (width - wide) // 2
+    if corner == "rounded":
+        top, left = round((height - tall) / 2.0), round((width - wide) / 2.0)
     return image[top : top + tall, left : left + wide]
