@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -43,10 +44,12 @@ def verify(
 ) -> None:
     """Re-score a bundle: every named check, then the lints. Exit code 1 when a check fails."""
     from benchmark.cli.terminal import out, print_json
+    from leaderboard.board import Board as BoardFolder
     from leaderboard.keys import Keys
     from leaderboard.verify import verify as verify_bundle
 
-    report = verify_bundle(bundle, keys=Keys(data_dir=data_dir)).report
+    known = BoardFolder(board).known()
+    report = verify_bundle(bundle, keys=Keys(data_dir=data_dir), known=known).report
     if as_json:
         print_json(report.to_json())
     else:
@@ -57,6 +60,117 @@ def verify(
         )
     if not report.passed:
         raise typer.Exit(1)
+
+
+@app.command()
+def add(
+    bundle: Annotated[Path, typer.Argument(help="A bundle: a zip, or its unpacked folder.")],
+    board: Board = None,
+    accept: Annotated[
+        list[str] | None, typer.Option(help="LINT=WHY: admit a flagged bundle all the same.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify a bundle and put it on the board: the entry, its report and a line of the log."""
+    from benchmark.cli.terminal import out, print_json
+    from leaderboard.board import Board as BoardFolder
+    from leaderboard.keys import Keys
+    from shifts.errors import UserError
+
+    reasons = {}
+    for one in accept or ():
+        name, _, reason = one.partition("=")
+        if not reason.strip():
+            raise UserError(f"--accept {one!r} gives no reason", hint="--accept 'off-the-line=WHY'")
+        reasons[name.strip()] = reason.strip()
+    kept = BoardFolder(board)
+    standing = kept.add(bundle, keys=Keys(data_dir=data_dir), accept=reasons)
+    if as_json:
+        print_json({"entry": standing.entry.id, "tier": standing.tier, "head": kept.head})
+        return
+    out().print(f"{standing.entry.id}: {standing.tier}; the board's head is {kept.head}")
+
+
+@app.command()
+def withdraw(
+    entry: Annotated[str, typer.Argument(help="Id of the entry, or the beginning of it.")],
+    reason: Annotated[str, typer.Option(help="Shown on the board.")],
+    board: Board = None,
+) -> None:
+    """Take an entry out of the ranking. It stays visible, with the reason."""
+    from benchmark.cli.terminal import out
+    from leaderboard.board import Board as BoardFolder
+
+    kept = BoardFolder(board)
+    out().print(f"{kept.withdraw(entry, reason).entry.id}: withdrawn; the board's head is {kept.head}")
+
+
+@app.command()
+def check(
+    board: Board = None,
+    head: Annotated[str | None, typer.Option(help="Hash of the last line as you kept it.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify everything on the board again: the chain of the log, every file, every number."""
+    from benchmark.cli.terminal import complain, out, print_json
+    from leaderboard.board import Board as BoardFolder
+    from leaderboard.keys import Keys
+
+    kept = BoardFolder(board)
+    wrong = kept.check(keys=Keys(data_dir=data_dir), head=head)
+    if as_json:
+        print_json({"sound": not wrong, "problems": wrong, "head": None if wrong else kept.head})
+    else:
+        for problem in wrong:
+            complain(problem)
+        if not wrong:
+            out().print(f"{len(kept.entries())} entries, all as logged and re-scored; head {kept.head}")
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(board: Board = None, as_json: AsJson = False) -> None:
+    """Print the board: rank with interval, score, tier, by suite."""
+    from benchmark.cli.terminal import out, print_json
+    from leaderboard.board import Board as BoardFolder
+    from leaderboard.ranking import board_document
+
+    document = board_document(BoardFolder(board), claimed=as_json)
+    if as_json:
+        print_json(document)
+        return
+    print_board(document)
+    out().print(f"head {document['head']}")
+
+
+def print_board(document: Mapping[str, Any]) -> None:
+    """A table for each suite."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from benchmark.cli.terminal import out, percent
+    from benchmark.estimate import Estimate
+
+    for suite in document["suites"]:
+        table = Table(title=f"{suite['suite']}: {suite['title']}", title_justify="left", box=None)
+        for name in ("rank", "model", "family", "score", "tier", "entry"):
+            table.add_column(name)
+        for row in suite["rows"]:
+            place = row["rank"]
+            shown = "–" if place is None else str(place["rank"])
+            if place is not None and place["low"] != place["high"]:
+                shown += f" [dim]\\[{place['low']}, {place['high']}][/]"
+            score = None if place is None else Estimate.from_json(place["score"])
+            standing = row["tier"] if row["status"] == "active" else row["status"]
+            if row["incomparable"]:
+                standing += ", other data"
+            model, family = Text(row["model"]), Text(row["card"]["family"])
+            table.add_row(shown, model, family, percent(score), standing, Text(row["entry"]))
+        out().print(table)
+        out().print()
 
 
 @app.command()
