@@ -59,6 +59,7 @@ class Row:
             "effective_robustness": effective,
             "effective_robustness_reason": self.reason,
             "warnings": list(result.warnings),
+            "sentinel": result.provenance.get("sentinel"),
             "error": result.error,
             "model_digest": result.model_digest,
             "shift_digest": result.shift_digest,

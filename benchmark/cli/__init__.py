@@ -9,6 +9,7 @@ import typer
 
 from benchmark.cli import (
     baselines,
+    check,
     compare,
     diagnose,
     evaluate,
@@ -42,6 +43,7 @@ for _command in (
     report,
     plot,
     compare,
+    check,
     fit,
     baselines,
     train,

@@ -70,26 +70,16 @@ def _aliased(images: Sequence[Pixels], preprocess: Preprocess) -> torch.Tensor:
     import torch
     from torch.nn.functional import interpolate
 
-    from models_zoo.preprocessing import prepare
+    from models_zoo.preprocessing import prepare, resized_size
 
     shrunk = []
     mode = "bicubic" if preprocess.interpolation in ("bicubic", "lanczos") else "bilinear"
     for image in images:
-        height, width = target_size(image, preprocess)
+        height, width = resized_size(image.shape[0], image.shape[1], preprocess)
         tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float()
         small = interpolate(tensor, size=(height, width), mode=mode, align_corners=False, antialias=False)
         shrunk.append(small[0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy())
     return prepare(shrunk, dataclasses.replace(preprocess, resize=None))
-
-
-def target_size(image: Pixels, preprocess: Preprocess) -> tuple[int, int]:
-    """(height, width) after the resize alone."""
-    height, width = image.shape[:2]
-    if not isinstance(preprocess.resize, int):
-        return preprocess.resize or (height, width)
-    if height <= width:
-        return preprocess.resize, int(preprocess.resize * width / height)
-    return int(preprocess.resize * height / width), preprocess.resize
 
 
 REVERSED = Change(when="after", function=_reversed)

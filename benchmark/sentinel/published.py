@@ -93,7 +93,7 @@ def published(spec: ModelSpec, shift: str, *, precision: str = "float32") -> tup
     ]
     keys = library_keys(spec)
     for name in BASELINES:
-        rows = [row for key in keys for row in _by_key(name).get((key, shift), ())]
+        rows = next((rows for key in keys if (rows := _by_key(name).get((key, shift)))), [])
         for row, note in _of_this_size(rows, spec.preprocess):
             zero_shot = row.family == "zero-shot"
             found.append(
@@ -117,51 +117,45 @@ def known_shifts(spec: ModelSpec) -> tuple[str, ...]:
 
 
 def library_keys(spec: ModelSpec) -> tuple[str, ...]:
-    """How the publishers' tables call the model.
+    """How the publishers' tables may call the model, in lower case, the surest first.
+
+    The model's name tells, not what it is built with: that may be the fault.
 
     >>> from models_zoo.spec import MODELS
-    >>> library_keys(MODELS.get("cifar10-resnet20"))
-    ()
+    >>> library_keys(MODELS.get("clip-vit-b16"))
+    ('open_clip:vit-b-16-quickgelu:openai', 'open_clip:vit-b-16:openai')
+    >>> library_keys(MODELS.get("timm:resnet50.tv2_in1k@176-0.875"))
+    ('timm:resnet50.tv2_in1k',)
+    >>> library_keys(MODELS.get("torchvision:resnet50:imagenet1k_v1"))
+    ('timm:resnet50.tv_in1k', 'torchvision:resnet50')
     """
-    library, _, rest = spec.name.partition(":")
+    from models_zoo.sources.open_clip_models import QUICK, SHORT
+
+    name = ":".join(("open_clip", *SHORT[spec.name])) if spec.name in SHORT else spec.name
+    library, _, rest = name.lower().partition(":")
     if library == "timm":
-        return (spec.name, *_timm_tag(spec))
+        return (f"timm:{rest.partition('@')[0]}",)
     if library == "torchvision":
-        return tuple(_torchvision(rest, spec))
-    architecture, tag = _open_clip(spec)
-    if architecture:
-        # An OpenAI tag means QuickGELU to the publisher, whether the name says so or not.
-        plain = architecture.removesuffix("-quickgelu")
-        names = (architecture, plain, f"{plain}-quickgelu") if tag == "openai" else (architecture,)
-        return tuple(dict.fromkeys(f"open_clip:{name}:{tag}" for name in names))
+        return tuple(_torchvision(rest))
+    if library == "open_clip" and ":" in rest:
+        architecture, _, tag = rest.partition(":")
+        # Where the table lists one of the two, the library has put QuickGELU in for the weights' sake.
+        plain = architecture.removesuffix(QUICK)
+        return tuple(dict.fromkeys(f"open_clip:{one}:{tag}" for one in (architecture, plain)))
     return ()
 
 
-def _timm_tag(spec: ModelSpec) -> Iterator[str]:
-    """The full name of a model that was asked for without its tag."""
-    full = spec.arguments.get("architecture") or spec.arguments.get("name")
-    if isinstance(full, str) and "." in full:
-        yield f"timm:{full}"
-
-
-def _torchvision(rest: str, spec: ModelSpec) -> Iterator[str]:
+def _torchvision(rest: str) -> Iterator[str]:
     """timm holds torchvision's weights under tags of their own; other tables use torchvision's names."""
+    from models_zoo.library_index import index
+
     name, _, weights = rest.partition(":")
-    weights = str(spec.arguments.get("weights") or weights).rpartition(".")[2]
-    tag = {"IMAGENET1K_V1": "tv_in1k", "IMAGENET1K_V2": "tv2_in1k"}.get(weights)
+    weights = weights or index("torchvision").entries.get(name, {}).get("default", "")
+    tag = {"imagenet1k_v1": "tv_in1k", "imagenet1k_v2": "tv2_in1k"}.get(weights)
     if tag is not None:
         yield f"timm:{name}.{tag}"
     if tag == "tv_in1k":
         yield f"torchvision:{name}"
-
-
-def _open_clip(spec: ModelSpec) -> tuple[str, str]:
-    """Architecture and tag of an open_clip model under whatever name it is registered."""
-    if spec.name.startswith("open_clip:"):
-        _, architecture, *tag = spec.name.split(":")
-        return architecture, tag[0] if tag else str(spec.arguments.get("tag", ""))
-    own = spec.arguments.get("architecture"), spec.arguments.get("tag")
-    return (str(own[0]), str(own[1])) if all(isinstance(part, str) for part in own) else ("", "")
 
 
 def _of_this_size(rows: list[BaselineRow], preprocess: Preprocess) -> Iterator[tuple[BaselineRow, str]]:
@@ -196,7 +190,7 @@ def _by_key(name: str) -> dict[tuple[str, str], list[BaselineRow]]:
         if row.kind_of_number == "measured":
             # The tables of the two ImageNet-V2 papers call torchvision's models by torchvision's names.
             key = row.library_key or f"torchvision:{row.model}"
-            found.setdefault((key, row.shift), []).append(row)
+            found.setdefault((key.lower(), row.shift), []).append(row)
     return found
 
 

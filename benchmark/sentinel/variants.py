@@ -142,6 +142,8 @@ def _interpolation(base: Variant, shift: ShiftSpec) -> Iterator[Variant]:
             yield _with(
                 base, "interpolation", f"resized {kind} instead of {now.interpolation}", interpolation=kind
             )
+    if now.resizer != "pil":
+        yield _with(base, "interpolation", f"resized by PIL instead of {now.resizer}", resizer="pil")
     if base.change is None:
         yield dataclasses.replace(
             base, key="antialias", says="resized without antialiasing", change=pixels.ALIASED
@@ -156,10 +158,10 @@ def _crop(base: Variant, shift: ShiftSpec) -> Iterator[Variant]:
     side = now.crop[0]
     for share in CROPS:
         resize = math.floor(side / share)
-        if resize != now.resize:
-            yield _with(base, "crop", f"crop {share:g} (shorter side {resize})", resize=resize)
+        if (resize, "squash") != (now.resize, now.fit):
+            yield _with(base, "crop", f"crop {share:g} (shorter side {resize})", resize=resize, fit="squash")
     if now.resize != now.crop:
-        yield _with(base, "crop", f"whole image squeezed to {side} pixels", resize=now.crop)
+        yield _with(base, "crop", f"whole image squeezed to {side} pixels", resize=now.crop, fit="squash")
 
 
 def _size(base: Variant, shift: ShiftSpec) -> Iterator[Variant]:
