@@ -28,13 +28,18 @@ NO_CLASSES = "none"  # the label space of a network without a trained head: feat
 
 
 class FeaturesOnly(TorchClassifier):
-    """A network without classes: it has features and refuses to answer."""
+    """A network without classes: what it gives are features (of CLIP's, the image embedding)."""
 
     def logits(self, images: Images) -> NDArray[np.float32]:
         raise LabelSpaceError(
             f"{self.spec.name!r} has no classes: it gives features only",
             hint="train a head on its features, or take weights that were fine-tuned (…_ft_in1k)",
         )
+
+    def features(self, images: Images) -> NDArray[np.float32]:
+        with torch.inference_mode(), self._autocast():
+            given = self.network(self._input(images))
+        return _numbers(given)
 
 
 class PooledClassifier(TorchClassifier):
@@ -44,7 +49,14 @@ class PooledClassifier(TorchClassifier):
         network: Any = self.network
         with torch.inference_mode(), self._autocast():
             pooled = network.forward_head(network.forward_features(self._input(images)), pre_logits=True)
-        return pooled.flatten(1).to("cpu", torch.float32).numpy()  # type: ignore[no-any-return] # of the library
+        return _numbers(pooled)
+
+
+def _numbers(features: torch.Tensor) -> NDArray[np.float32]:
+    """float32 (B, D) on the CPU; a map of features is averaged over its places."""
+    pooled = features.mean((-2, -1)) if features.dim() == 4 else features
+    array: NDArray[np.float32] = pooled.flatten(1).to("cpu", torch.float32).numpy()
+    return array
 
 
 def load(

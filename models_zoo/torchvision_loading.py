@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
+    from models_zoo.classifier import Images
     from models_zoo.spec import ModelSpec
 
 NO_CLASSES = "none"
-AUXILIARY = {"googlenet": ("aux1", "aux2"), "inception_v3": ("AuxLogits",)}  # heads for training alone
+# Networks with further heads for training alone: their first one, and whether the library keeps them.
+AUXILIARY = {"googlenet": ("aux1.", False), "inception_v3": ("AuxLogits.", True)}
 # The published DenseNets were saved when a module could be called "norm.1".
 _DOTTED = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)")
 
@@ -42,20 +46,31 @@ def load(
         arguments["num_classes"] = outputs_of(spec.head, label_space=spec.label_space)
     if spec.arguments["image_size"] is not None:
         arguments["image_size"] = spec.arguments["image_size"]
-    auxiliary = AUXILIARY.get(name, ())
+    auxiliary, kept = AUXILIARY.get(name, ("", True))
     if auxiliary:
         # As with published weights: the input is turned into the range of the original implementation.
-        saved = state is not None and any(key.startswith(f"{auxiliary[0]}.") for key in state)
+        saved = kept if state is None else any(key.startswith(auxiliary) for key in state)
         arguments |= {"transform_input": True, "aux_logits": saved, "init_weights": state is None}
     network = get_model(name, weights=None, **arguments)
     if state is not None:
         assert weights is not None, "a state comes from weights"
         _keep_version(network)
         load_into(network, state, where=weights)
-    for each in auxiliary:
+    if not kept:
         network.aux_logits = False
-        setattr(network, each, None)
-    return TorchClassifier(spec, network, head=_head(network), device=device, precision=precision)
+        network.aux1 = network.aux2 = None
+    kind = PooledFeatures if name.startswith("squeezenet") else TorchClassifier
+    return kind(spec, network, head=_head(network), device=device, precision=precision)
+
+
+class PooledFeatures(TorchClassifier):
+    """A network that classifies every place before it averages: features are averaged over places."""
+
+    def features(self, images: Images) -> NDArray[np.float32]:
+        maps = super().features(images)
+        assert isinstance(self.head, nn.Conv2d), "SqueezeNet's is"
+        averaged: NDArray[np.float32] = maps.reshape(len(maps), self.head.in_channels, -1).mean(axis=2)
+        return averaged
 
 
 def _renamed(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Every image classifier of torchvision: ``torchvision:ARCHITECTURE[:WEIGHTS]``, by default its own default."""
+"""Every image classifier of torchvision: ``torchvision:ARCHITECTURE[:WEIGHTS]``, else its default weights."""
 
 from __future__ import annotations
 
