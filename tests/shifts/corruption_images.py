@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@cache
 def picture(height: int, width: int, *, seed: int = 0) -> NDArray[np.uint8]:
     """Clouds in correlated colours with flat patches of extreme ones: uint8 (H, W, 3).
 
     Whole-number arithmetic and the frozen stream of ``RandomState``, so that figures measured elsewhere
-    stay comparable for good.
+    stay comparable for good. Nobody may write into it: it is made once.
     """
     draw = np.random.RandomState(seed)
     total = np.zeros((height, width, 3), dtype=np.int64)
@@ -39,6 +41,7 @@ def picture(height: int, width: int, *, seed: int = 0) -> NDArray[np.uint8]:
     for k, colour in enumerate(colours):
         top, left = patch * (1 + 2 * k), patch * (1 + 3 * k % 11)
         image[top : top + patch, left : left + patch] = colour
+    image.flags.writeable = False
     return image
 
 

@@ -6,6 +6,7 @@ import io
 import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ class Item:
     data: bytes
 
 
+@cache
 def jpeg(seed: int, *, side: int = 16) -> bytes:
     """A small noisy JPEG, another one for every seed."""
     draw = np.random.default_rng(seed)

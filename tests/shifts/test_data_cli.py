@@ -92,9 +92,3 @@ def test_a_whole_set_is_asked_for_unless_partial(copy: Path, capsys: Captured) -
     captured = capsys.readouterr()
     assert "20 images instead of 10000" in captured.err
     assert "--partial" in captured.err
-
-
-def test_the_real_jpegs_go_in_by_the_command(real_data: Path, capsys: Captured) -> None:
-    path = real_data / "cifar10" / "cifar10_test_jpeg.npz"
-    assert run(["data", "add", "cifar10-jpeg75", str(path)]) == 0
-    assert "10000 images, complete" in capsys.readouterr().out

@@ -8,6 +8,7 @@ import json
 import tarfile
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from tests.shifts import imagenet_layouts as layouts
 LOGITS = (np.random.default_rng(2).normal(size=(400, 1000)) * 3).astype(np.float32)
 
 
+@cache
 def bordered(seed: int, *, border: int = 1) -> bytes:
     pixels = np.random.default_rng(seed).integers(0, 256, (40, 30, 3), dtype=np.uint8)
     if border:

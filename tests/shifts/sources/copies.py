@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ def noise(*shape: int, seed: int = 7) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
+@cache
 def encoded(seed: int, *, size: int = 12, kind: str = "PNG", mode: str = "RGB") -> bytes:
     """A small image file; every seed gives other pixels."""
     stream = io.BytesIO()
@@ -47,6 +49,13 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
         writer.writerows(rows)
 
 
+def declare(monkeypatch: pytest.MonkeyPatch, source: ImageSource, **changes: object) -> ImageSource:
+    """The source with some fields changed, for this test."""
+    changed = dataclasses.replace(source, **changes)  # type: ignore[arg-type]  # names of fields, whatever their types
+    monkeypatch.setitem(SOURCES._entries, source.name, changed)
+    return changed
+
+
 def declare_small(monkeypatch: pytest.MonkeyPatch, name: str, root: Path, *splits: str) -> ImageSource:
     """Make the copy at ``root`` the whole of a source: its counts count as published, and no hash does."""
     source = SOURCES.get(name)
@@ -55,9 +64,7 @@ def declare_small(monkeypatch: pytest.MonkeyPatch, name: str, root: Path, *split
         split: tuple(np.bincount(load(root, split).labels, minlength=len(source.counts[split])).tolist())
         for split in splits or source.counts
     }
-    small = dataclasses.replace(source, counts=counts, totals={}, files=(), hub=None)
-    monkeypatch.setitem(SOURCES._entries, name, small)
-    return small
+    return declare(monkeypatch, source, counts=counts, totals={}, files=(), hub=None)
 
 
 def truncate(path: Path) -> None:
