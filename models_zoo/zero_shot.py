@@ -42,6 +42,8 @@ class CosineHead(nn.Module):
         bias: added to every logit (models trained with a sigmoid loss).
     """
 
+    classes: torch.Tensor
+
     def __init__(self, classes: torch.Tensor, *, scale: float, bias: float = 0.0) -> None:
         super().__init__()
         self.register_buffer("classes", classes)
