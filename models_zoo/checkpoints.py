@@ -185,6 +185,10 @@ def _read_torch(path: Path) -> Any:
 
     if fault := what_else(path):
         raise WeightsError(f"{path} is {fault[0]}, not weights", hint=fault[1])
+    from models_zoo.torchscript import is_torchscript, read_tensors
+
+    if is_torchscript(path):
+        return read_tensors(path)
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals([*HARMLESS, *_numpy_numbers()]):
             warnings.simplefilter("ignore")  # about pickle protocols; what cannot be read raises
@@ -241,8 +245,6 @@ def _other_archive(path: Path) -> tuple[str, str] | None:
         return None  # torch.load says what is wrong with it
     names = [member.filename for member in members]
     whole = f"--model export:{path}"
-    if any("/code/" in name for name in names):
-        return "a TorchScript archive", whole
     if any(name.endswith("archive_format") or "/models/" in name for name in names):
         return "an archive of torch.export", whole
     if sum(member.file_size for member in members) > LARGEST_GROWTH * path.stat().st_size:

@@ -51,7 +51,7 @@ def load_into(network: nn.Module, state_dict: Mapping[str, torch.Tensor], *, whe
                 hint="name the model these weights belong to (robustbench-shift list models)",
             )
         session().left_out.extend(left)
-        session().notes.append(f"lenient: the weights file {faults}; these were left out")
+        session().notes.append(f"lenient: the weights file {faults}; what it lacks stayed random")
     network.load_state_dict(fitting, strict=False)
 
 

@@ -68,7 +68,7 @@ def override(
         known = LABEL_SPACES.get(label_space).name
         changes |= {"label_space": known, "suite": suite_of(known)}
         if known != spec.label_space:
-            changes["head"] = None
+            changes |= {"head": None, "parameters": None}
     if templates is not None or class_names is not None:
         if spec.label_space != ANY:
             raise UserError(

@@ -32,8 +32,8 @@ def own_spec(name: str, **fields: Any) -> ModelSpec:
         "preprocess": Preprocess(),
         "family": "unknown",
         "training_data": (UNKNOWN,),
-        "licence": "the user's own",
-        "citation": "the user's own model",
+        "licence": OWN,
+        "citation": OWN,
         "source": OWN,
         "suite": "",
         "undeclared": tuple(field for field in UNDECLARED if field not in fields),
@@ -42,7 +42,7 @@ def own_spec(name: str, **fields: Any) -> ModelSpec:
 
 
 def is_own(spec: ModelSpec) -> bool:
-    """Whether a declaration was made by ``own_spec``."""
+    """Whether a declaration is of a model that nobody else publishes."""
     return spec.source == OWN
 
 
@@ -53,6 +53,8 @@ def own_weights(spec: ModelSpec, path: Path) -> ModelSpec:
         family="unknown",
         training_data=(UNKNOWN,),
         recipe=None,
+        licence=OWN,
+        source=OWN,
         notes=(*spec.notes, f"own weights: {path.name}, not the published ones"),
     )
 
