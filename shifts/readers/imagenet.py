@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -56,6 +56,18 @@ class Family:
     positions: tuple[int, ...] | None = None
     val_names: bool = False
     numbered: bool = False
+
+    @classmethod
+    def of_wnids(cls, source: str, *, classes: tuple[int, ...] | None = None, **fields: Any) -> Family:
+        """A family whose class folders go by wnid.
+
+        Args:
+            classes: indices of its classes, in the order in which copies on the Hub count them; None for all
+                1000, which are counted as they are.
+            fields: the others.
+        """
+        canonical = class_table()[0]
+        return cls(source=source, folders=by_wnid(classes), canonical=canonical, positions=classes, **fields)
 
     def open(self, root: Path, split: str, *, more: Sequence[Layout] = ()) -> Examples:
         """The examples from class folders (in a folder or an uncompressed tar), parquet or webdataset.

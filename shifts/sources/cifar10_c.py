@@ -1,15 +1,12 @@
-"""CIFAR-10-C as published (arrays on disk), and the same corruptions generated here from CIFAR-10.
-
-The two are different data: other random numbers, other library versions. They have names of their own and
-are never mixed; the set on disk is the one of record.
-"""
+"""CIFAR-10-C as published (arrays on disk), and the same corruptions generated here from CIFAR-10."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shifts.perturbations.severities import COMMON, EXTRA, SEVERITIES, corruption
-from shifts.spec import SHIFTS, SOURCES, ImageSource, RemoteFile, ShiftSpec
+from shifts.perturbations.corruption_sets import HENDRYCKS, SPLITS, corruption_shifts
+from shifts.perturbations.severities import SEVERITIES
+from shifts.spec import SHIFTS, SOURCES, ImageSource, RemoteFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,17 +14,13 @@ if TYPE_CHECKING:
     from shifts.data import Examples
 
 PER_SEVERITY = 10_000
-HENDRYCKS = (
-    "D. Hendrycks, T. Dietterich. Benchmarking Neural Network Robustness to Common Corruptions and "
-    "Perturbations. ICLR 2019, arXiv 1903.12261."
-)
 
 SOURCES.register(
     ImageSource(
         name="cifar10-c",
         title="CIFAR-10-C",
         label_space="cifar10",
-        counts={f"{name}-{severity}": (1000,) * 10 for name in (*COMMON, *EXTRA) for severity in SEVERITIES},
+        counts=dict.fromkeys(SPLITS, (1000,) * 10),
         files=(
             RemoteFile(
                 filename="CIFAR-10-C.tar",
@@ -47,40 +40,16 @@ SOURCES.register(
 )
 
 
-def _spec(family: str, name: str, severity: int, **fields: object) -> ShiftSpec:
-    return ShiftSpec(
-        name=f"{family}/{name}/{severity}",
-        title=f"{name.replace('-', ' ')}, severity {severity}",
-        kind="corruption",
-        support="out",
-        label_space="cifar10",
-        reference="cifar10",
-        groups=("class",),
-        severity=severity,
-        citation=HENDRYCKS,
-        notes="" if name in COMMON else "One of the four extra corruptions; not part of the mean over 15.",
-        **fields,  # type: ignore[arg-type]
-    )
-
-
 SHIFTS.register(
-    *(
-        _spec("cifar10-c", name, severity, source="cifar10-c", split=f"{name}-{severity}")
-        for name in (*COMMON, *EXTRA)
-        for severity in SEVERITIES
-    ),
-    *(
-        _spec(
-            "cifar10-c-online",
-            name,
-            severity,
-            source="cifar10",
-            split="test",
-            perturbations=(corruption(name, severity, "cifar"),),
-        )
-        for name in (*COMMON, *EXTRA)
-        for severity in SEVERITIES
-    ),
+    *corruption_shifts(
+        "cifar10-c",
+        clean="cifar10",
+        split="test",
+        label_space="cifar10",
+        profile="cifar",
+        mean="not part of the mean over 15",
+        citation=HENDRYCKS,
+    )
 )
 
 

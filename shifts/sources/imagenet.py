@@ -109,14 +109,11 @@ def load(root: Path, split: str) -> Examples:
     Raises:
         DataNotFoundError, CorruptDataError: see ``shifts.readers``.
     """
-    from shifts.readers.imagenet import Family, by_wnid
-    from shifts.readers.imagenet_tables import class_table
+    from shifts.readers.imagenet import Family
     from shifts.readers.imagenet_val import flat
 
-    family = Family(
-        source="imagenet-val",
-        folders=by_wnid(),
-        canonical=class_table()[0],
+    family = Family.of_wnids(
+        "imagenet-val",
         below=("val", "validation", ""),
         depth=3,
         called=("validation", "val", "test"),

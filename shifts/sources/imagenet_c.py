@@ -1,26 +1,21 @@
 """ImageNet-C as published (JPEG files on disk), and the same corruptions generated here.
 
-The two are different data: other random numbers, other library versions, and no compression after the
-corruption; a ResNet-50 is about three points better on the generated ones. They have names of their own and
-are never mixed; the set on disk is the one of record.
+The generated ones lack the compression that followed the published corruption; a ResNet-50 is about three
+points better on them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shifts.perturbations.severities import COMMON, EXTRA, SEVERITIES, corruption
-from shifts.spec import SHIFTS, SOURCES, ImageSource, Perturbation, RemoteFile, ShiftSpec
+from shifts.perturbations.corruption_sets import HENDRYCKS, SPLITS, corruption_shifts
+from shifts.spec import SHIFTS, SOURCES, ImageSource, Perturbation, RemoteFile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from shifts.data import Examples
 
-HENDRYCKS = (
-    "Hendrycks and Dietterich. Benchmarking Neural Network Robustness to Common Corruptions and "
-    "Perturbations. ICLR 2019, arXiv 1903.12261."
-)
 SIDE = 224
 _ZENODO = "https://zenodo.org/records/2235448/files/"
 _ARCHIVES = {
@@ -30,14 +25,13 @@ _ARCHIVES = {
     "digital.tar": "89157860d7b10d5797849337ca2e5c03",
     "extra.tar": "d492dfba5fc162d8ec2c3cd8ee672984",
 }
-_CELLS = tuple((name, severity) for name in (*COMMON, *EXTRA) for severity in SEVERITIES)
 
 SOURCES.register(
     ImageSource(
         name="imagenet-c",
         title="ImageNet-C",
         label_space="imagenet-1k",
-        counts=dict.fromkeys((f"{name}-{severity}" for name, severity in _CELLS), (50,) * 1000),
+        counts=dict.fromkeys(SPLITS, (50,) * 1000),
         files=tuple(
             RemoteFile(filename=name, urls=(f"{_ZENODO}{name}?download=1",), md5=md5)
             for name, md5 in _ARCHIVES.items()
@@ -58,44 +52,23 @@ SOURCES.register(
 )
 
 
-def _spec(family: str, name: str, severity: int, **fields: object) -> ShiftSpec:
-    return ShiftSpec(
-        name=f"{family}/{name}/{severity}",
-        title=f"{name.replace('-', ' ')}, severity {severity}",
-        kind="corruption",
-        support="out",
-        label_space="imagenet-1k",
-        reference="imagenet-val",
-        groups=("class",),
-        severity=severity,
-        cropped=SIDE,
-        citation=HENDRYCKS,
-        notes="" if name in COMMON else "One of the four extra corruptions; never part of mCE.",
-        **fields,  # type: ignore[arg-type]
-    )
-
-
 # The published generation resizes and crops first and corrupts the 224 x 224 image.
 _CROP = Perturbation(
     function="shifts.perturbations.views:resize_and_crop", parameters={"resize": 256, "crop": SIDE}
 )
 
 SHIFTS.register(
-    *(
-        _spec("imagenet-c", name, severity, source="imagenet-c", split=f"{name}-{severity}")
-        for name, severity in _CELLS
-    ),
-    *(
-        _spec(
-            "imagenet-c-online",
-            name,
-            severity,
-            source="imagenet-val",
-            split="val",
-            perturbations=(_CROP, corruption(name, severity, "imagenet")),
-        )
-        for name, severity in _CELLS
-    ),
+    *corruption_shifts(
+        "imagenet-c",
+        clean="imagenet-val",
+        split="val",
+        label_space="imagenet-1k",
+        profile="imagenet",
+        before=(_CROP,),
+        mean="never part of mCE",
+        cropped=SIDE,
+        citation=HENDRYCKS,
+    )
 )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from shifts.readers.imagenet_shifts import subset_shifts
 from shifts.sources.imagenet import RUSSAKOVSKY
-from shifts.spec import SHIFTS, SOURCES, ImageSource, RemoteFile, ShiftSpec
+from shifts.spec import SHIFTS, SOURCES, ImageSource, RemoteFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,44 +64,15 @@ SOURCES.register(
     )
 )
 
-_REFERENCE = "imagenet-val/r-classes"
-_COMMON: dict[str, Any] = {
-    "source": "imagenet-r",
-    "split": "test",
-    "label_space": "imagenet-1k",
-    "kind": "natural",
-    "support": "out",
-    "groups": ("class",),
-}
-
 SHIFTS.register(
-    ShiftSpec(
-        name=_REFERENCE,
-        title="ImageNet-1k validation set, the 200 classes of ImageNet-R",
-        kind="reference",
-        support="in",
-        source="imagenet-val",
-        split="val",
-        label_space="imagenet-1k",
-        class_indices=CLASSES,
-        groups=("class",),
+    *subset_shifts(
+        "imagenet-r",
+        "ImageNet-R",
+        short="r-classes",
+        classes=CLASSES,
+        support="out",
         citation=RUSSAKOVSKY,
-    ),
-    ShiftSpec(
-        name="imagenet-r",
-        title="ImageNet-R, answers among its 200 classes",
-        reference=_REFERENCE,
-        class_indices=CLASSES,
-        notes="Logits restricted to the 200 classes before the argmax, as in the authors' eval.py.",
-        **_COMMON,
-    ),
-    ShiftSpec(
-        name="imagenet-r/all-classes",
-        title="ImageNet-R, answers among all 1000 classes",
-        reference="imagenet-val",
-        notes="Harder than the published protocol, which masks the 800 other classes; never mix the two.",
-        **_COMMON,
-    ),
+    )
 )
 
 
@@ -110,15 +82,12 @@ def load(root: Path, split: str) -> Examples:
     Raises:
         DataNotFoundError, CorruptDataError: see ``shifts.readers``.
     """
-    from shifts.readers.imagenet import Family, by_wnid
-    from shifts.readers.imagenet_tables import class_table
+    from shifts.readers.imagenet import Family
 
-    family = Family(
-        source="imagenet-r",
-        folders=by_wnid(CLASSES),
-        canonical=class_table()[0],
+    family = Family.of_wnids(
+        "imagenet-r",
         below=("imagenet-r", "test", ""),
         called=("test", "validation", "val", "train"),
-        positions=CLASSES,
+        classes=CLASSES,
     )
     return family.open(root, split)

@@ -63,13 +63,10 @@ def load(root: Path, split: str) -> Examples:
     Raises:
         DataNotFoundError, CorruptDataError: see ``shifts.readers``.
     """
-    from shifts.readers.imagenet import Family, by_wnid
-    from shifts.readers.imagenet_tables import class_table
+    from shifts.readers.imagenet import Family
 
-    family = Family(
-        source="imagenet-sketch",
-        folders=by_wnid(),
-        canonical=class_table()[0],
+    family = Family.of_wnids(
+        "imagenet-sketch",
         below=("sketch", "test", "val", ""),
         called=("test", "validation", "val", "train"),
     )
