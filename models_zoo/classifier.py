@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
+from models_zoo.devices import PRECISIONS, autocast, device_name, exact, pick_device, precision_type, uploaded
 from models_zoo.heads import columns_of, in_label_space, outputs_of
 from models_zoo.preprocessing import normalise, prepare
 from shifts.errors import LabelSpaceError, UserError
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
     from models_zoo.spec import ModelSpec
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+__all__ = ["PRECISIONS", "Classifier", "Images", "TorchClassifier", "pick_device"]
+
+CHUNK = 256  # images in one forward pass; more of them are taken one chunk after the other
 Images = torch.Tensor | Sequence["NDArray[np.uint8]"]
 
 
@@ -63,35 +66,53 @@ class TorchClassifier:
         device: str = "auto",
         precision: str = "float32",
     ) -> None:
-        if precision not in PRECISIONS:
-            raise UserError(f"unknown precision {precision!r}", hint=f"one of {', '.join(PRECISIONS)}")
+        precision_type(precision)
         self.spec = spec
         self.notes: tuple[str, ...] = ()
         self.device = torch.device(pick_device(device))
         self.precision = precision
-        self.device_name = self.device.type
-        if self.device.type == "cuda":
-            self.device_name = f"cuda ({torch.cuda.get_device_name(self.device)})"
+        self.device_name = device_name(self.device)
         self.network = network.to(self.device).eval().requires_grad_(False)
         if any(parameter.dim() == 4 for parameter in network.parameters()):
             self.network = self.network.to(memory_format=torch.channels_last)
         self.head = head
 
     def logits(self, images: Images) -> NDArray[np.float32]:
-        with torch.inference_mode(), self._autocast():
-            return self._answers(_to_numpy(self.network(self._input(images))))
+        return self._answers(self.over(images, self.network))
 
     def features(self, images: Images) -> NDArray[np.float32]:
+        """What the head sees, float32 (B, D).
+
+        Raises:
+            UserError: the model is none that has features.
+        """
         if self.head is None:
-            raise NotImplementedError(f"{self.spec.name} has no penultimate layer")
+            raise UserError(
+                f"{self.spec.name!r} has no layer before its answers, and so no features",
+                hint="choose a model with a network and a head",
+            )
         seen: list[torch.Tensor] = []
+
+        def before_the_head(inputs: torch.Tensor) -> torch.Tensor:
+            seen.clear()
+            self.network(inputs)
+            return seen[0].flatten(1)
+
         hook = self.head.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
         try:
-            with torch.inference_mode(), self._autocast():
-                self.network(self._input(images))
+            return self.over(images, before_the_head)
         finally:
             hook.remove()
-        return _to_numpy(seen[0].flatten(1))
+
+    def over(self, images: Images, compute: Callable[[torch.Tensor], torch.Tensor]) -> NDArray[np.float32]:
+        """Compute on images in chunks; a GPU works on one while the next is prepared and copied to it."""
+        prepared = (self._prepared(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK))
+        with torch.inference_mode(), exact(), autocast(self.device, self.precision):
+            found = [
+                compute(normalise(chunk, self.spec.preprocess))
+                for (chunk,) in uploaded(prepared, self.device)
+            ]
+            return _to_numpy(found[0] if len(found) == 1 else torch.cat(found))
 
     def _answers(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Outputs of the network in the classes of its label space.
@@ -112,33 +133,10 @@ class TorchClassifier:
             return outputs
         return in_label_space(outputs, columns_of(head, label_space=label_space))
 
-    def _autocast(self) -> torch.autocast:
-        wanted = PRECISIONS[self.precision]
-        return torch.autocast(self.device.type, dtype=wanted, enabled=wanted is not torch.float32)
-
-    def _input(self, images: Images) -> torch.Tensor:
+    def _prepared(self, images: Images) -> tuple[torch.Tensor]:
         if not isinstance(images, torch.Tensor):
             images = prepare(images, self.spec.preprocess)
-        return normalise(images.to(self.device, non_blocking=True), self.spec.preprocess)
-
-
-def pick_device(device: str) -> str:
-    """Resolve ``"auto"``.
-
-    Raises:
-        UserError: the device is unknown, or not on this machine.
-    """
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if device == "auto":
-        return next(name for name, here in present.items() if here)
-    try:
-        kind = torch.device(device).type
-    except RuntimeError:
-        kind = device
-    if not present.get(kind, False):
-        here = ", ".join(name for name, yes in present.items() if yes)
-        raise UserError(f"there is no device {device!r} on this machine", hint=f"here: {here}, or auto")
-    return device
+        return (images,)
 
 
 def _to_numpy(values: torch.Tensor) -> NDArray[np.float32]:

@@ -91,10 +91,10 @@ def uploaded(batches: Iterable[Tensors], device: torch.device) -> Iterator[Tenso
     waiting: tuple[Tensors, torch.cuda.Event] | None = None
     for batch in batches:
         # Only a copy from pinned memory, on a stream of its own, runs beside the computation.
-        pinned = tuple(tensor.contiguous().pin_memory() for tensor in batch)
+        pinned = tuple(tensor.pin_memory() for tensor in batch)
         with torch.cuda.stream(stream):
             copied = tuple(tensor.to(device, non_blocking=True) for tensor in pinned)
-            done = torch.cuda.Event()
+            done = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch leaves it so
             done.record(stream)
         if waiting is not None:
             yield _arrived(*waiting, device)

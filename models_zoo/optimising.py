@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from models_zoo.feeding import num_classes
 from models_zoo.recipe import Recipe, Stage, start_of
 from shifts.errors import UserError
 from shifts.labels import ANY
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 Trained = list[nn.Parameter]
 
 
-def network_of(recipe: Recipe, classes: int) -> tuple[nn.Module, str]:
+def network_of(recipe: Recipe, classes: int, *, data_dir: Path | None = None) -> tuple[nn.Module, str]:
     """The network that the first stage starts with, and the name of its last layer.
 
     Raises:
@@ -35,19 +38,39 @@ def network_of(recipe: Recipe, classes: int) -> tuple[nn.Module, str]:
         network: nn.Module = resolve(recipe.network)(classes, **recipe.arguments)
         linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
         return network, linear[-1]
-    from models_zoo.loading import find_weights
+    space = SHIFTS.get(recipe.stages[0].shift).label_space
+    return _started(start, _weights(recipe, start, data_dir), label_space=space)
+
+
+def untrained(recipe: Recipe) -> tuple[nn.Module, str]:
+    """The network as the last stage leaves it, with weights of no meaning, and the name of its last layer."""
+    start = start_of(recipe)
+    if start is None:
+        network, head = network_of(recipe, num_classes(recipe.stages[0]))
+    else:
+        network, head = _started(start, None, label_space=SHIFTS.get(recipe.stages[0].shift).label_space)
+    for number, stage in enumerate(recipe.stages):
+        if stage.fresh_head or number == 0:
+            prepare_head(network, head, classes=num_classes(stage), fresh=stage.fresh_head)
+    return network, head
+
+
+def _weights(recipe: Recipe, start: ModelSpec, data_dir: Path | None) -> Path:
+    from models_zoo.weights import weights_file
 
     if recipe.start_weights is not None:
-        from models_zoo.weights import weights_file
+        return weights_file(start, Path(recipe.start_weights))
+    if start.recipe is not None:
+        from models_zoo.training import train
 
-        weights: Path | None = weights_file(start, Path(recipe.start_weights))
-    else:
-        weights = find_weights(start)
-    return started(start, weights, label_space=SHIFTS.get(recipe.stages[0].shift).label_space)
+        return train(start, data_dir=data_dir)
+    return weights_file(start)
 
 
-def started(start: ModelSpec, weights: Path | None, *, label_space: str) -> tuple[nn.Module, str]:
+def _started(start: ModelSpec, weights: Path | None, *, label_space: str) -> tuple[nn.Module, str]:
     """The network of another model and the name of its last layer.
+
+    A zero-shot head becomes a linear layer that answers alike and can be trained.
 
     Args:
         weights: None leaves them random.
@@ -58,16 +81,30 @@ def started(start: ModelSpec, weights: Path | None, *, label_space: str) -> tupl
     """
     from models_zoo.classifier import TorchClassifier
     from models_zoo.loading import load_spec
+    from models_zoo.networks.library import trainable_head
+    from models_zoo.zero_shot import CosineHead
 
     space = label_space if start.label_space == ANY else None
+    if space is not None and weights is None:  # one prompt will do for a head of no meaning
+        start = dataclasses.replace(start, arguments={**start.arguments, "templates": ("{}",)})
     classifier = load_spec(start, weights, label_space=space, device="cpu")
-    if not isinstance(classifier, TorchClassifier) or not isinstance(classifier.head, nn.Linear):
+    head = classifier.head if isinstance(classifier, TorchClassifier) else None
+    if not isinstance(classifier, TorchClassifier) or not isinstance(head, (nn.Linear, CosineHead)):
         raise UserError(
             f"{start.name!r} cannot be trained further: its last layer is not a linear one",
             hint="start from a model with a linear head, or train a head on its features",
         )
-    network, head = classifier.network, classifier.head
-    return network, next(name for name, module in network.named_modules() if module is head)
+    name = next(name for name, module in classifier.network.named_modules() if module is head)
+    # A copy: towers are shared between the classifiers of a process.
+    network = copy.deepcopy(classifier.network)
+    if isinstance(head, CosineHead):
+        _replace(network, name, trainable_head(head.get_buffer("classes"), scale=head.scale, bias=head.bias))
+    return network, name
+
+
+def _replace(network: nn.Module, name: str, layer: nn.Module) -> None:
+    parent, _, attribute = name.rpartition(".")
+    setattr(network.get_submodule(parent), attribute, layer)
 
 
 def prepare_head(network: nn.Module, name: str, *, classes: int, fresh: bool) -> None:
@@ -78,7 +115,7 @@ def prepare_head(network: nn.Module, name: str, *, classes: int, fresh: bool) ->
     """
     head = network.get_submodule(name)
     assert isinstance(head, nn.Linear)
-    if head.out_features == classes:
+    if head.out_features == classes and (not fresh or type(head) is nn.Linear):
         if fresh:
             head.reset_parameters()
         return
@@ -87,8 +124,7 @@ def prepare_head(network: nn.Module, name: str, *, classes: int, fresh: bool) ->
             f"the last layer has {head.out_features} outputs and the training data {classes} classes",
             hint="set fresh_head in the stage",
         )
-    parent, _, attribute = name.rpartition(".")
-    setattr(network.get_submodule(parent), attribute, nn.Linear(head.in_features, classes))
+    _replace(network, name, nn.Linear(head.in_features, classes))
 
 
 def trained_parameters(network: nn.Module, head: nn.Module, stage: Stage) -> Trained:

