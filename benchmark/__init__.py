@@ -11,7 +11,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from shifts.lazy import exports
 
 if TYPE_CHECKING:
     from benchmark.baselines import baseline_names, load_baseline
@@ -20,17 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["baseline_names", "effective_robustness", "fit_baseline", "load_baseline"]
 
 # Looked up when first used: the command line imports this package and must not wait for NumPy.
-_HOMES = {
-    "baseline_names": "benchmark.baselines",
-    "effective_robustness": "benchmark.frames",
-    "fit_baseline": "benchmark.frames",
-    "load_baseline": "benchmark.baselines",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(_HOMES[name]), name)
+__getattr__ = exports(
+    __name__,
+    {
+        "baseline_names": "benchmark.baselines",
+        "effective_robustness": "benchmark.frames",
+        "fit_baseline": "benchmark.frames",
+        "load_baseline": "benchmark.baselines",
+    },
+)

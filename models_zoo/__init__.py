@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from shifts.lazy import exports
 
 if TYPE_CHECKING:
     from models_zoo.classifier import Classifier
@@ -11,18 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = ["MODELS", "Classifier", "ModelSpec", "Preprocess", "load_model"]
 
-_HOME = {
-    "Classifier": "models_zoo.classifier",
-    "load_model": "models_zoo.loading",
-    "MODELS": "models_zoo.spec",
-    "ModelSpec": "models_zoo.spec",
-    "Preprocess": "models_zoo.spec",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'models_zoo' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOME[name]), name)
+__getattr__ = exports(
+    __name__,
+    {
+        "Classifier": "models_zoo.classifier",
+        "load_model": "models_zoo.loading",
+        "MODELS": "models_zoo.spec",
+        "ModelSpec": "models_zoo.spec",
+        "Preprocess": "models_zoo.spec",
+    },
+)

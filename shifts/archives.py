@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, Literal, cast
@@ -138,7 +139,7 @@ def _tar(path: Path) -> Generator[_Member, None, None]:
             regular = info.isreg() and not info.issparse()
             kind = "a link" if info.issym() or info.islnk() else "a device or another special file"
             refused = None if info.isdir() or regular else f"it is {kind}"
-            yield _Member(info.name, lambda info=info: archive.extractfile(info), info.isdir(), refused)  # type: ignore[misc]
+            yield _Member(info.name, partial(archive.extractfile, info), info.isdir(), refused)
 
 
 def _zip(path: Path) -> Generator[_Member, None, None]:
@@ -150,7 +151,7 @@ def _zip(path: Path) -> Generator[_Member, None, None]:
                 refused = "it is a link" if mode == stat.S_IFLNK else "it is a device or another special file"
             elif info.flag_bits & 1:
                 refused = "it is encrypted"
-            yield _Member(info.orig_filename, lambda info=info: archive.open(info), info.is_dir(), refused)  # type: ignore[misc]
+            yield _Member(info.orig_filename, partial(archive.open, info), info.is_dir(), refused)
 
 
 def _unsafe(name: str) -> str | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from shifts import local
 from shifts.errors import UserError
 from shifts.labels import LABEL_SPACES, LabelSpace
-from shifts.spec import SHIFTS, SOURCES, ImageSource, ShiftSpec
+from shifts.spec import SHIFTS, SOURCES, ImageSource, Kind, ShiftSpec
 
 if TYPE_CHECKING:
     from shifts.checking import Progress
@@ -45,7 +45,7 @@ class Declaration:
 
     name: str
     title: str
-    kind: str
+    kind: Kind
     reference: str | None
     label_space: str
     class_names: tuple[str, ...] | None
@@ -90,7 +90,7 @@ class Declaration:
         return ShiftSpec(
             name=self.name,
             title=self.title,
-            kind=self.kind,  # type: ignore[arg-type]
+            kind=self.kind,
             support="in" if reference is None else "unknown",
             source=self.name,
             split=SPLIT,

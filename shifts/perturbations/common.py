@@ -51,6 +51,5 @@ def truncated(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     import cv2
 
     flat = values.reshape(len(values), -1)
-    # OpenCV takes a number here; its type stubs do not know.
-    levels = cv2.subtract(flat, 0.4998, dtype=cv2.CV_8U)  # type: ignore[call-overload]
+    levels = cv2.subtract(flat, 0.4998, dtype=cv2.CV_8U)  # type: ignore[call-overload]  # stubs want arrays
     return np.asarray(levels, dtype=np.uint8).reshape(values.shape)

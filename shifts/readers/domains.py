@@ -12,7 +12,7 @@ Declarations read this module, so nothing heavy is imported at its top.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shifts.spec import Selection, ShiftSpec
 
@@ -38,7 +38,7 @@ def domain_shifts(
         test: for a set with published lists, what the name of a test split ends with (``"-test"``);
             None holds out a fifth of the reference's domain.
     """
-    shared = {"source": source, "label_space": source, "groups": ("class",), "notes": notes}
+    shared: dict[str, Any] = {"source": source, "label_space": source, "groups": ("class",), "notes": notes}
     specs = []
     for home in domains:
         specs.append(
@@ -50,7 +50,7 @@ def domain_shifts(
                 split=home + (test or ""),
                 selection=None if test else _side("test"),
                 training=None if test else _side("train"),
-                **shared,  # type: ignore[arg-type]
+                **shared,
             )
         )
         specs += [
@@ -61,7 +61,7 @@ def domain_shifts(
                 support="unknown",
                 split=away + (test or ""),
                 reference=f"{source}-{home}",
-                **shared,  # type: ignore[arg-type]
+                **shared,
             )
             for away in domains
             if away != home
