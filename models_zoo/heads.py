@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from shifts.class_maps import NEVER
 from shifts.errors import LabelSpaceError
 from shifts.labels import LABEL_SPACES
 
@@ -132,6 +131,8 @@ def columns_of(head: str, *, label_space: str) -> tuple[int, ...]:
 def in_label_space(outputs: NDArray[np.float32], columns: Sequence[int]) -> NDArray[np.float32]:
     """Outputs float32 (B, M) → (B, C); a class that the head lacks is never the answer."""
     import numpy as np
+
+    from shifts.class_maps import NEVER
 
     index = np.asarray(columns)
     answers = outputs[:, np.maximum(index, 0)]

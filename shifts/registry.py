@@ -108,8 +108,18 @@ class Registry(Generic[T]):
         ``digits/*`` matches at any depth; a pattern without wildcards also matches what lies below
         it, so that ``digits/gaussian-noise`` means its five severities.
         """
-        entries = [*self, *self.library(pattern)] if pattern else self
-        return [entry.name for entry in entries if pattern is None or matches(entry.name, pattern)]
+        return [entry.name for entry in self.entries(pattern)]
+
+    def entries(self, pattern: str | None = None) -> list[T]:
+        """The entries whose names match a pattern, as for ``names``."""
+        if pattern is None:
+            return list(self)
+        return [entry for entry in (*self, *self.library(pattern)) if matches(entry.name, pattern)]
+
+    def prefixes(self) -> list[str]:
+        """How the names begin that are listed only when they are asked for."""
+        self._discover()
+        return list(self._libraries)
 
     def library(self, pattern: str) -> list[T]:
         """The entries of the library whose prefix a name or a pattern begins with; none without one."""

@@ -31,47 +31,28 @@ def list_registered(
 
         raise UnknownNameError(f"no {what} match {pattern!r}", hint=f"robustbench-shift list {what}")
     if as_json:
-        print_json({"schema_version": 1, what: rows})
-        return
-    _print_table(what, rows)
+        print_json({"schema_version": 1, what: rows, **_further(what, pattern)})
+    elif what == "models":
+        from benchmark.cli.model_listing import print_models
+
+        print_models(rows, pattern)
+    else:
+        _print_table(what, rows)
+
+
+def _further(what: str, pattern: str | None) -> dict[str, Any]:
+    """Libraries of models, which are named and not listed unless they are asked for."""
+    if what != "models" or pattern is not None:
+        return {}
+    from benchmark.cli.model_listing import libraries
+
+    return {"libraries": libraries()}
 
 
 def _models(pattern: str | None) -> list[dict[str, Any]]:
-    from models_zoo.spec import MODELS
+    from benchmark.cli.model_listing import model_rows
 
-    return [
-        {
-            "name": spec.name,
-            "title": spec.title,
-            "family": spec.family,
-            "classes": spec.label_space,
-            "weights": weights_state(spec),
-            "suite": spec.suite,
-        }
-        for name in MODELS.names(pattern)
-        for spec in [MODELS.get(name)]
-    ]
-
-
-def weights_state(spec: Any) -> str:
-    """``ready``, or what it takes: ``train`` (seconds to minutes here) or ``fetch``."""
-    if spec.recipe is not None:
-        from models_zoo.recipe import trained_file
-
-        return "ready" if trained_file(spec).is_file() else "train"
-    if spec.weights is None:
-        return "ready"
-    from models_zoo.spec import HubFile, LocalFile
-
-    if isinstance(spec.weights, LocalFile):
-        return "ready"
-    if isinstance(spec.weights, HubFile):
-        from models_zoo.hub import was_fetched
-
-        return "ready" if was_fetched(spec.weights) else "fetch"
-    from models_zoo.weights import weights_folder
-
-    return "ready" if (weights_folder(spec) / spec.weights.filename).is_file() else "fetch"
+    return model_rows(pattern)
 
 
 def _shifts(pattern: str | None) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ def describe(name: str) -> dict[str, dict[str, Any]]:
     """
     import difflib
 
-    from benchmark.cli.listing import weights_state
+    from benchmark.cli.model_listing import weights_state
     from benchmark.suites import SUITES
     from models_zoo.spec import MODELS
     from shifts.digest import canonical
@@ -75,7 +75,9 @@ def describe(name: str) -> dict[str, dict[str, Any]]:
     if "suite" in found:
         found["suite"]["shifts"] = [shift.name for shift in SUITES.get(name).shifts()]
     if not found:
-        names = [*MODELS.names(), *SHIFTS.names(), *SUITES.names(), *SOURCES.names()]
+        # The names of a library are searched only where the beginning says that one was meant.
+        library = [spec.name for spec in MODELS.library(name)]
+        names = library or [*MODELS.names(), *SHIFTS.names(), *SUITES.names(), *SOURCES.names()]
         near = difflib.get_close_matches(name, dict.fromkeys(names), n=3, cutoff=0.5)
         meant = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise UnknownNameError(

@@ -191,7 +191,7 @@ def _short_names() -> Iterator[ModelSpec]:
 
 
 MODELS.register(*_short_names())
-MODELS.add_resolver(resolve, listing=listing)
+MODELS.add_resolver(resolve, listing=listing, prefix=PREFIX)
 
 
 def load(

@@ -88,24 +88,24 @@ def _declared(name: str, key: str, entry: Mapping[str, Any]) -> ModelSpec:
     past = history(architecture, tag)
     classes = 0 if tag in UNTRAINED_HEADS else entry["classes"]
     head = next((head.name for head in HEADS.values() if head.outputs == classes), None)
-    fits = classes == 1000 or head is not None
+    fits = classes == 1000 or head is not None or not tag  # a user's own weights have a head
     height, width = entry["input"]
     seen = " → ".join(past.training_data) if tag else "weights of your own"
-    outputs = "" if classes == 1000 else f"; {classes:,} outputs" if classes else "; features only"
+    outputs = "" if classes == 1000 or not tag else f"; {classes:,} outputs" if classes else "; features only"
     notes = () if fits else ("no classes: a head that is not mapped to a label space, or none",)
     papers = f"; {entry['papers']}" if entry["papers"] else ""
     return ModelSpec(
         name=name,
         title=f"{architecture}, {height} × {width}: {seen}{outputs}",
         label_space="imagenet-1k" if fits else NO_CLASSES,
-        head=head,
+        head=head if tag else None,
         preprocess=preprocess_of({**entry, "input_size": (3, height, width)}),
         family=past.family if tag else "unknown",
         training_data=past.training_data if tag else (UNKNOWN,),
         loader="models_zoo.timm_loading:load",
         weights=_weights(key, entry),
         arguments={"model": key, "outputs": entry["classes"]},
-        parameters=entry["parameters"],
+        parameters=entry["parameters"] if tag or classes == 1000 else None,
         licence=(entry["licence"] or "not stated by timm") if tag else "Apache-2.0 (code)",
         citation=_CITATION + papers,
         source=entry["origin"] or f"https://huggingface.co/timm/{key}",

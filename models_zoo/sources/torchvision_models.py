@@ -35,8 +35,8 @@ def find(name: str) -> ModelSpec | None:
 
 
 def listing() -> Iterator[ModelSpec]:
-    """Every weight of an image classifier, and the name of each architecture for its default."""
-    return (_declared(key) for key in index("torchvision").entries)
+    """Every weight of an image classifier; the architectures' names stand for one of them each."""
+    return (_declared(key) for key in index("torchvision").entries if ":" in key)
 
 
 def preprocess_of(transform: Any) -> Preprocess:
