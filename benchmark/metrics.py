@@ -56,8 +56,9 @@ class PredictionColumns:
         prediction: int64 (N,), the class of the highest logit, 0..C-1.
         confidence: float (N,), probability of that class.
         label_probability: float64 (N,), probability of the labelled class.
-        squared_probability_sum: float (N,), sum over classes of the squared probabilities.
-        top5: int64 (N, k), the k = min(5, C) most probable classes, best first.
+        squared_probability_sum: float (N,), sum over classes of the squared probabilities. These three are
+            None where a model elsewhere gave classes alone.
+        top5: int64 (N, k), the k = min(5, C) most probable classes, best first; None where unknown.
         groups: int64 (N, G), positions among the names of each group column.
         group_columns: column name → names of its values; G entries in the order of ``groups``.
         num_classes: C.
@@ -68,10 +69,10 @@ class PredictionColumns:
 
     labels: Ints
     prediction: Ints
-    confidence: Floats
-    label_probability: Floats
-    squared_probability_sum: Floats
-    top5: Ints
+    confidence: Floats | None
+    label_probability: Floats | None
+    squared_probability_sum: Floats | None
+    top5: Ints | None
     groups: Ints
     group_columns: Mapping[str, tuple[str, ...]]
     num_classes: int
@@ -82,8 +83,10 @@ class PredictionColumns:
         for name in ("labels", "prediction"):
             _integers(getattr(self, name), name, shape=(n,), below=classes)
         for name in ("confidence", "label_probability", "squared_probability_sum"):
-            probabilities(getattr(self, name), name, shape=(n,))
-        _integers(self.top5, "top5", shape=(n, min(5, classes)), below=classes)
+            if getattr(self, name) is not None:
+                probabilities(getattr(self, name), name, shape=(n,))
+        if self.top5 is not None:
+            _integers(self.top5, "top5", shape=(n, min(5, classes)), below=classes)
         _integers(self.groups, "groups", shape=(n, len(self.group_columns)), below=None)
 
 
@@ -273,7 +276,7 @@ def evaluate(
         notes += _group_notes(worst, columns.group_columns, len(found))
     metrics: dict[str, Estimate | None] = {
         "accuracy": counted or accuracy(columns.prediction, columns.labels, level=level),
-        "top5_accuracy": topk_accuracy(columns.top5, columns.labels, level=level) if classes > 5 else None,
+        "top5_accuracy": None,
         "balanced_accuracy": balanced_accuracy(columns.prediction, columns.labels, level=level),
         "worst_group_accuracy": worst.accuracy if worst else None,
         "group_balanced_accuracy": group_balanced_accuracy(found, level=level) if found else None,
@@ -281,7 +284,17 @@ def evaluate(
         "brier": None,
         "ece": None,
     }
-    if n > 1:
+    if columns.top5 is None:
+        notes.append("no top-5 accuracy: the five best classes are not known")
+    elif classes > 5:
+        metrics["top5_accuracy"] = topk_accuracy(columns.top5, columns.labels, level=level)
+    if (
+        columns.confidence is None
+        or columns.label_probability is None
+        or columns.squared_probability_sum is None
+    ):
+        notes.append("no nll, brier and ece: the answers are classes without probabilities")
+    elif n > 1:
         metrics["nll"] = nll(columns.label_probability, level=level)
         metrics["brier"] = brier(columns.label_probability, columns.squared_probability_sum, level=level)
         metrics["ece"] = ece(columns.confidence, correct, level=level)

@@ -133,7 +133,7 @@ def check_label_space(model: ModelSpec, shift: ShiftSpec) -> None:
         )
 
 
-def _notes(record: Record) -> tuple[str, ...]:
+def copy_notes(record: Record) -> tuple[str, ...]:
     """What a reader of a result has to know of the local copy."""
     partial = "partial: the local copy of the images has fewer examples than published, or other ones"
     return (*([partial] if record.partial else []), *record.notes)
@@ -175,7 +175,7 @@ def plan(
                 shift=shift,
                 shift_digest=identity,
                 content=content,
-                notes=() if record is None else _notes(record),
+                notes=() if record is None else copy_notes(record),
                 folder=store.cell(one.spec.name, model_digest, shift=shift.name, shift_digest=identity),
             )
             for one in fitting

@@ -79,8 +79,10 @@ class Predictions:
         labels, prediction: int64 (N,).
         confidence: float32 (N,), probability of the prediction.
         label_probability: float64 (N,); wide enough that its logarithm is the exact NLL.
+            Answers without probabilities have NaN in all columns of probabilities.
         squared_probability_sum: float32 (N,), Σ_c p_c², which the Brier score needs.
-        top5: int64 (N, min(5, C)), best first; ``top5_probability`` float32 beside it.
+        top5: int64 (N, min(5, C)), best first; ``top5_probability`` float32 beside it. Where only the best
+            is known, -1 stands for the others.
         groups: int64 (N, G).
         logits: float16 (N, C), or None where they were not kept.
     """
@@ -100,15 +102,21 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def has_probabilities(self) -> bool:
+        """False where a model elsewhere gave classes alone."""
+        return not np.isnan(self.confidence).all()
+
     def columns(self) -> PredictionColumns:
         """The part that metrics look at."""
+        known = self.has_probabilities
         return PredictionColumns(
             labels=self.labels,
             prediction=self.prediction,
-            confidence=self.confidence.astype(np.float64),
-            label_probability=self.label_probability,
-            squared_probability_sum=self.squared_probability_sum.astype(np.float64),
-            top5=self.top5,
+            confidence=self.confidence.astype(np.float64) if known else None,
+            label_probability=self.label_probability if known else None,
+            squared_probability_sum=self.squared_probability_sum.astype(np.float64) if known else None,
+            top5=None if len(self) and (self.top5 < 0).all(axis=0).any() else self.top5,
             groups=self.groups,
             group_columns=self.header.group_columns,
             num_classes=self.header.num_classes,
@@ -116,7 +124,7 @@ class Predictions:
 
 
 def score(
-    logits: NDArray[np.float32],
+    logits: NDArray[np.floating[Any]],
     labels: NDArray[np.int64],
     *,
     ids: Sequence[str],
@@ -127,7 +135,7 @@ def score(
     """Rows of predictions from logits.
 
     Args:
-        logits: float32 (B, C), over the shift's classes.
+        logits: float32 (B, C), over the shift's classes; float64 for logarithms of probabilities.
         labels: int64 (B,), 0..C-1.
         ids: B strings.
         groups: int64 (B, G); ``group_names`` G strings.
@@ -166,7 +174,39 @@ def score(
     return columns
 
 
-def top_classes(logits: NDArray[np.float32], *, k: int) -> NDArray[np.int64]:
+def score_classes(
+    top: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    *,
+    ids: Sequence[str],
+    groups: NDArray[np.int64],
+    group_names: Sequence[str],
+    num_classes: int,
+) -> Columns:
+    """Rows of predictions from classes alone; nothing is made up for what they do not tell.
+
+    Args:
+        top: int64 (B, 1), or (B, min(5, C)), best first.
+        labels, ids, groups, group_names: as for ``score``.
+    """
+    five = np.full((len(labels), min(5, num_classes)), -1, dtype=np.int32)
+    five[:, : top.shape[1]] = top
+    unknown = np.full(len(labels), np.nan, dtype=np.float32)
+    columns: Columns = {
+        "example_id": np.asarray(ids, dtype=object),
+        "label": labels.astype(np.int32),
+        "prediction": top[:, 0].astype(np.int32),
+        "confidence": unknown,
+        "label_probability": unknown.astype(np.float64),
+        "squared_probability_sum": unknown,
+        "top5": five,
+        "top5_probability": np.full(five.shape, np.nan, dtype=np.float32),
+    }
+    columns.update({f"{_GROUP}{name}": groups[:, i].astype(np.int32) for i, name in enumerate(group_names)})
+    return columns
+
+
+def top_classes(logits: NDArray[np.floating[Any]], *, k: int) -> NDArray[np.int64]:
     """The k classes of the highest logits (B, k), best first; equal logits in the order of the classes."""
     if k >= logits.shape[1] or logits.shape[1] <= 32:
         return np.argsort(-logits, axis=1, kind="stable")[:, :k]

@@ -162,5 +162,5 @@ def latest(results: Iterable[tuple[Path, Result]]) -> list[tuple[Path, Result]]:
 
 
 def _rank(result: Result) -> tuple[bool, bool, str]:
-    limited = result.provenance.get("limit") is not None
+    limited = result.provenance.get("limit") is not None or "answered" in result.provenance
     return result.status == "ok", not limited, str(result.provenance.get("started", ""))

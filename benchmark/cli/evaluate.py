@@ -54,6 +54,19 @@ def evaluate(
         bool, typer.Option("--trust-code", help="Let an exported program run code of its file.")
     ] = False,
     name: Annotated[str | None, typer.Option(help="What your own model is called in results.")] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV or Parquet of ids with logits, probabilities or classes of a model run elsewhere."
+        ),
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Score --predictions that answer for some of the images.")
+    ] = False,
+    family: Annotated[str | None, typer.Option(help="Of the model behind --predictions.")] = None,
+    training_data: Annotated[
+        list[str] | None, typer.Option(help="What that model was trained on; may be repeated.")
+    ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where local copies of data sets lie.")] = None,
     results: Annotated[Path | None, typer.Option(help="Where results go; default ./results.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -84,6 +97,38 @@ def evaluate(
     from models_zoo.spec import MODELS
     from shifts.own import look_in
 
+    if predictions is not None:
+        from benchmark.cli.imported import score_file
+
+        running = {
+            "--weights": weights,
+            "--preprocess": preprocess,
+            "--templates": templates,
+            "--class-names": class_names,
+            "--resizer": resizer,
+            "--name": name,
+            "--keep-logits": keep_logits,
+            "--check": check,
+        }
+        score_file(
+            predictions,
+            model=model,
+            shift=shift,
+            suite=suite,
+            unused=running,
+            label_space=label_space,
+            limit=limit,
+            partial=partial,
+            family=family,
+            training_data=training_data,
+            data_dir=data_dir,
+            results=results,
+            baseline=baseline,
+            as_json=as_json,
+        )
+        return
+    if partial or family or training_data:
+        raise typer.BadParameter("--partial, --family and --training-data go with --predictions")
     look_in(data_dir)
     specs = declared(
         MODELS.select(model),

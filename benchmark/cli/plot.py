@@ -133,12 +133,18 @@ def _reliability(found: list[tuple[Path, Result]], patterns: list[str], output: 
     from benchmark.plots.style import save
     from benchmark.predictions import read_predictions
     from benchmark.store import PREDICTIONS
+    from shifts.errors import ResultsError
 
     named = shifts_of(found, patterns)
     diagrams, errors = {}, {}
     for folder, result in sorted(found, key=lambda pair: (pair[1].model, pair[1].shift)):
         if result.shift in named and result.status == "ok":
             columns = read_predictions(folder / PREDICTIONS).columns()
+            if columns.confidence is None:
+                raise ResultsError(
+                    f"{result.model} on {result.shift} gave no probabilities: there is no confidence to plot",
+                    hint="import its logits or probabilities: eval --predictions FILE",
+                )
             correct = columns.prediction == columns.labels
             title = f"{result.model}\n{result.shift}"
             diagrams[title] = reliability_bins(columns.confidence, correct)
