@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -186,15 +186,19 @@ class _Inspection:
 
     def _rows(self, manifest: Manifest, answers: dict[str, Answers]) -> Iterator[Check]:
         found: dict[str, list[str]] = {name: [] for name in CHECKS[CHECKS.index("ids") :]}
+        looked = dict.fromkeys(found, 0)
+        specs = suite.specs_of(manifest)
         for claim in manifest.shifts:
-            spec = suite.specs_of(manifest).get(claim.shift)
+            spec = specs.get(claim.shift)
             if spec is None:
-                continue
+                continue  # `suite` names it
             if self.progress is not None:
                 self.progress(claim.shift)
             shift = self.keys.shift(spec, claim.content)
             assert shift is not None, "the check of digests knows the data"
-            self._one(claim, spec, shift, answers[claim.shift], found)
+            for name, wrong in self._one(claim, spec, shift, answers[claim.shift]):
+                looked[name] += 1
+                found[name] += [f"{claim.shift}: {problem}" for problem in wrong]
         n = sum(len(one.answers) for one in self.scored)
         passed = {
             "ids": "exactly the sets' ids, in their order",
@@ -205,34 +209,35 @@ class _Inspection:
             "group-sizes": "no worst group below the minimum size",
         }
         for name, wrong in found.items():
-            yield check(name, wrong, passed=passed[name])
+            if not wrong and looked[name] < len(manifest.shifts):
+                yield skipped(name, f"looked at {looked[name]} of {len(manifest.shifts)} shifts")
+            else:
+                yield check(name, wrong, passed=passed[name])
 
     def _one(
-        self, claim: Claim, spec: ShiftSpec, shift: Shift, answers: Answers, found: dict[str, list[str]]
-    ) -> None:
-        """Check one shift; a check whose ground has failed already is not made."""
-
-        def note(name: str, wrong: Iterable[str]) -> bool:
-            told = [f"{claim.shift}: {problem}" for problem in wrong]
-            found[name] += told
-            return not told
-
+        self, claim: Claim, spec: ShiftSpec, shift: Shift, answers: Answers
+    ) -> Iterator[tuple[str, list[str]]]:
+        """The checks of one shift with what they find, until one leaves no ground for the next."""
+        wrong = list(rows.wrong_ids(answers, shift))
         if claim.n != len(answers):
-            found["ids"].append(f"{claim.shift}: {len(answers)} rows, claimed {claim.n}")
+            wrong.insert(0, f"{len(answers)} rows, claimed {claim.n}")
+        yield "ids", wrong
+        if wrong:
             return
-        if not note("ids", rows.wrong_ids(answers, shift)):
+        labels = list(rows.wrong_labels(answers, shift))
+        yield "labels", labels
+        groups = list(rows.wrong_groups(answers, claim, shift))
+        yield "groups", groups
+        if labels or groups:
             return
-        good = note("labels", rows.wrong_labels(answers, shift))
-        good &= note("groups", rows.wrong_groups(answers, claim, shift))
         if claim.num_classes != shift.num_classes:
-            found["probabilities"].append(
-                f"{claim.shift}: {claim.num_classes} classes claimed, {shift.num_classes} there"
-            )
-            return
-        good &= note("probabilities", rows.wrong_probabilities(answers, shift.num_classes))
-        if not good:
+            wrong = [f"{claim.num_classes} classes claimed, {shift.num_classes} there"]
+        else:
+            wrong = list(rows.wrong_probabilities(answers, shift.num_classes))
+        yield "probabilities", wrong
+        if wrong:
             return
         metrics = numbers.score(answers, claim, spec)
-        note("metrics", numbers.wrong_metrics(claim, metrics))
-        note("group-sizes", numbers.small_groups(claim, metrics, spec))
+        yield "metrics", list(numbers.wrong_metrics(claim, metrics))
+        yield "group-sizes", list(numbers.small_groups(claim, metrics, spec))
         self.scored.append(Scored(claim=claim, spec=spec, shift=shift, answers=answers, metrics=metrics))

@@ -132,6 +132,64 @@ def check(
 
 
 @app.command()
+def reproduce(
+    entry: Annotated[str, typer.Argument(help="Id of the entry, or the beginning of it.")],
+    board: Board = None,
+    weights: Annotated[Path | None, typer.Option(help="The checkpoint that the entry names.")] = None,
+    examples: Annotated[int, typer.Option(min=1, help="Of each shift, drawn at random.")] = 200,
+    everything: Annotated[bool, typer.Option("--all", help="Run every example.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    record: Annotated[bool, typer.Option(help="Write the outcome onto the board.")] = True,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the named weights again on examples drawn after the bundle was on the board.
+
+    Exit code 1 when the predictions do not come out again.
+    """
+    from benchmark.cli.evaluate import weights_at_hand
+    from benchmark.cli.terminal import complain, err, out, percent
+    from leaderboard.board import Board as BoardFolder
+    from leaderboard.reproduce import reproduce as run_again
+    from models_zoo.spec import MODELS
+
+    kept = BoardFolder(board)
+    found = kept.get(entry).entry
+    contestant = weights_at_hand(
+        MODELS.get(found.model.name), weights=weights, precision=found.model.precision, data_dir=data_dir
+    )
+    made = run_again(
+        kept,
+        found.id,
+        contestant,
+        n=None if everything else examples,
+        data_dir=data_dir,
+        device=device,
+        progress=lambda shift: err().print(f"[dim]{shift}[/]") if err().is_terminal else None,
+    )
+    if record:
+        kept.record(found.id, made.to_json().encode(), tier=made.tier)
+    if as_json:
+        out().file.write(made.to_json())
+    else:
+        for one in made.shifts:
+            if one.differing:
+                out().print(
+                    f"{one.shift}: {percent(one.agreement)} %, other answers on {', '.join(one.differing)}"
+                )
+        out().print(
+            f"{found.id}: {percent(made.agreement)} % of {made.agreement.n:,} answers came out again: "
+            f"{made.tier or 'not reproduced'}"
+        )
+    if made.tier is None:
+        complain(
+            f"the weights do not give the predictions of {found.id}",
+            hint="withdraw it, or ask who submitted it what they were made with",
+        )
+        raise typer.Exit(1)
+
+
+@app.command()
 def show(board: Board = None, as_json: AsJson = False) -> None:
     """Print the board: rank with interval, score, tier, by suite."""
     from benchmark.cli.terminal import out, print_json
@@ -189,3 +247,41 @@ def key(
     for spec in SHIFTS.select(shift):
         path = write_key(spec, output or SHIPPED, data_dir=data_dir)
         out().print(f"{path}: {path.stat().st_size / 1e3:.1f} kB")
+
+
+@app.command()
+def build(
+    output: Annotated[Path, typer.Option("--output", "-o", help="An empty folder, or an earlier site.")],
+    board: Board = None,
+    claimed: Annotated[bool, typer.Option(help="Show published accuracies beside the entries.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Write the board as a static site that works from a file."""
+    from benchmark.cli.terminal import out, print_json, progress
+    from leaderboard.board import Board as Entries
+    from leaderboard.site.build import build as build_site
+
+    with progress() as display:
+        task = display.add_task("pages", total=None)
+        built = build_site(
+            Entries(board),
+            output,
+            claimed=claimed,
+            progress=lambda done, total: display.update(task, completed=done, total=total),
+        )
+    if as_json:
+        print_json(
+            {
+                "schema_version": 1,
+                "index": str(output / "index.html"),
+                "pages": built.pages,
+                "bytes": built.size,
+                "sha256": built.digest,
+            }
+        )
+    else:
+        out().print(
+            f"{output / 'index.html'}: {built.pages:,} pages, {built.size / 1e6:.1f} MB, "
+            f"digest {built.digest[:8]}",
+            soft_wrap=True,
+        )
