@@ -234,6 +234,16 @@ def content_line(examples: Examples, index: int, content: bytes) -> str:
     return json.dumps(line, separators=(",", ":"))
 
 
+def label_digest(examples: Examples) -> str:
+    """SHA-256 over id and labels of every example, whatever order the layout has."""
+    accepted = [None] * len(examples.ids) if examples.accepted is None else examples.accepted
+    lines = [
+        json.dumps([name, label, None if known is None else sorted(known)], separators=(",", ":"))
+        for name, label, known in zip(examples.ids, examples.labels.tolist(), accepted, strict=True)
+    ]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
 def digest_of_lines(examples: Examples, lines: list[str]) -> str:
     """The content digest of a split whose examples gave these lines."""
     header = json.dumps(sorted(examples.attributes))

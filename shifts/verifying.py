@@ -29,10 +29,14 @@ class SplitReport:
     Attributes:
         n: images found; 0 when the split cannot be opened.
         content: the content digest found; None when an image is bad.
+        counts: images of each class; empty when the split cannot be opened.
+        labels: digest of ids and labels alone, which images in another encoding do not change.
     """
 
     n: int
     content: str | None
+    counts: tuple[int, ...] = ()
+    labels: str | None = None
     faults: tuple[str, ...] = ()
 
 
@@ -184,7 +188,13 @@ def _look(
             f"{what}: the content differs from the recorded one (digest {str(check.content)[:8]}, recorded "
             f"{content[:8]}): an image, a label or an id was changed"
         )
-    return SplitReport(n=check.n, content=check.content, faults=tuple(faults))
+    return SplitReport(
+        n=check.n,
+        content=check.content,
+        counts=check.counts,
+        labels=local.label_digest(examples),
+        faults=tuple(faults),
+    )
 
 
 def _with_changes(report: VerifyReport, record: Record, root: Path, *, data_dir: Path | None) -> VerifyReport:

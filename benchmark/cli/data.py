@@ -11,8 +11,6 @@ import typer
 
 if TYPE_CHECKING:
     from shifts.checking import Progress
-    from shifts.local import Record
-    from shifts.verifying import Ready, VerifyReport
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -34,24 +32,17 @@ def list_sources(
     as_json: AsJson = False,
 ) -> None:
     """What is on this machine: splits, size, place."""
-    from benchmark.cli.terminal import out, print_json
+    from benchmark.cli.data_report import print_ready, ready_document
+    from benchmark.cli.terminal import print_json
     from shifts.own import look_in
     from shifts.verifying import ready
 
     look_in(data_dir)
     found = ready(pattern, data_dir=data_dir)
     if as_json:
-        print_json({"schema_version": 1, "sources": [_ready_document(one) for one in found]})
+        print_json({"schema_version": 1, "sources": [ready_document(one) for one in found]})
         return
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("source", "state", "images", "size", "where, or how to get it"):
-        table.add_column(column, overflow="fold", justify="right" if column in ("images", "size") else "left")
-    for one in found:
-        table.add_row(one.source, _state(one), _images(one), _size(one.bytes), escape(_place(one)))
-    out().print(table)
+    print_ready(found)
 
 
 @app.command()
@@ -62,11 +53,12 @@ def fetch(
     as_json: AsJson = False,
 ) -> None:
     """Download a source, check every image and record it; goes on where a broken run stopped."""
+    from benchmark.cli.data_report import print_record
     from shifts.fetching import fetch as fetch_source
 
     with _shown() as progress:
         record = fetch_source(source, replace=replace, data_dir=data_dir, progress=progress)
-    _report(record, data_dir=data_dir, as_json=as_json)
+    print_record(record, data_dir=data_dir, as_json=as_json)
 
 
 @app.command()
@@ -110,6 +102,7 @@ def add(
 
     Own data becomes a shift: data add --name my-shift --images DIR --labels CSV --reference cifar10
     """
+    from benchmark.cli.data_report import print_record
     from shifts.catalogue import add as add_source
     from shifts.own import KINDS, add_own, look_in
 
@@ -146,7 +139,7 @@ def add(
         raise typer.BadParameter(
             "give SOURCE and PATH; or, for own data, --name, --images and --labels (and no --partial)"
         )
-    _report(record, data_dir=data_dir, as_json=as_json)
+    print_record(record, data_dir=data_dir, as_json=as_json)
 
 
 @app.command()
@@ -156,6 +149,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Read every image again: counts, decodability, content. Exit code 2 when something is wrong."""
+    from benchmark.cli.data_report import print_verified, verify_document
     from benchmark.cli.terminal import print_json
     from shifts.own import look_in
     from shifts.verifying import verify as verify_source
@@ -164,134 +158,11 @@ def verify(
     with _shown() as progress:
         report = verify_source(source, data_dir=data_dir, progress=progress)
     if as_json:
-        print_json(_verify_document(report))
+        print_json(verify_document(report))
     else:
-        _print_verified(report)
+        print_verified(report)
     if not report.ok:
         raise typer.Exit(2)
-
-
-def _report(record: Record, *, data_dir: Path | None, as_json: bool) -> None:
-    from benchmark.cli.terminal import out, print_json
-    from shifts.local import root_of
-
-    root = root_of(record, data_dir=data_dir)
-    if as_json:
-        print_json(
-            {
-                "schema_version": 1,
-                "source": record.source,
-                "root": str(root),
-                "linked": record.linked,
-                "partial": record.partial,
-                "splits": {
-                    name: {"n": split.n, "counts": list(split.counts), "content": split.content}
-                    for name, split in record.splits.items()
-                },
-                "notes": list(record.notes),
-            }
-        )
-        return
-    from rich.markup import escape
-
-    console = out()
-    kind = "a partial copy" if record.partial else "complete"
-    for name, split in record.splits.items():
-        console.print(
-            f"[bold]{record.source}[/]/{name}: {split.n} images, {kind}, digest {split.content[:8]}"
-        )
-    console.print(f"{'linked from' if record.linked else 'kept in'} {escape(str(root))}", soft_wrap=True)
-    for note in record.notes:
-        console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
-
-
-def _print_verified(report: VerifyReport) -> None:
-    from rich.markup import escape
-
-    from benchmark.cli.terminal import out
-
-    console = out()
-    for name, split in report.splits.items():
-        state = "[red]faulty[/]" if split.faults else "[green]good[/]"
-        digest = f", digest {split.content[:8]}" if split.content else ""
-        partial = ", a partial copy" if report.partial else ""
-        console.print(f"[bold]{report.source}[/]/{name}: {state}, {split.n} images{partial}{digest}")
-        for fault in split.faults:
-            console.print(f"  {escape(fault)}", soft_wrap=True)
-    for note in report.notes:
-        console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
-    if not report.ok:
-        console.print(
-            f"→ put the files right, then: robustbench-shift data verify {report.source}; or take in another "
-            f"copy: robustbench-shift data add {report.source} PATH --replace",
-            soft_wrap=True,
-        )
-
-
-def _verify_document(report: VerifyReport) -> dict[str, Any]:
-    return {
-        "schema_version": 1,
-        "source": report.source,
-        "ok": report.ok,
-        "root": None if report.root is None else str(report.root),
-        "partial": report.partial,
-        "splits": {
-            name: {"n": split.n, "content": split.content, "faults": list(split.faults)}
-            for name, split in report.splits.items()
-        },
-        "notes": list(report.notes),
-    }
-
-
-def _ready_document(one: Ready) -> dict[str, Any]:
-    return {
-        "source": one.source,
-        "title": one.title,
-        "ready": bool(one.splits),
-        "bundled": one.bundled,
-        "splits": dict(one.splits),
-        "partial": one.partial,
-        "linked": one.linked,
-        "bytes": one.bytes,
-        "root": None if one.root is None else str(one.root),
-        "problem": one.problem,
-        "how": one.how,
-        "notes": list(one.notes),
-    }
-
-
-def _state(one: Ready) -> str:
-    if one.problem:
-        return "[red]broken[/]"
-    if one.bundled:
-        return "[green]bundled[/]"
-    if not one.splits:
-        return "[dim]not here[/]"
-    return "[yellow]partial[/]" if one.partial else "[green]ready[/]"
-
-
-def _images(one: Ready) -> str:
-    return ", ".join(f"{split} {count}" for split, count in one.splits.items())
-
-
-def _place(one: Ready) -> str:
-    return one.problem or one.how or (str(one.root) if one.root else "in the package")
-
-
-def _size(number: int) -> str:
-    """Bytes for people.
-
-    >>> _size(3_130_628)
-    '3.1 MB'
-    """
-    if not number:
-        return ""
-    if number < 1000:
-        return f"{number} B"
-    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
-        if number >= size:
-            return f"{number / size:.1f} {unit}"
-    return f"{number / 1000:.1f} kB"
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from shifts import local
@@ -41,6 +42,7 @@ def test_verify_names_each_bad_file(source: ImageSource, tmp_path: Path, data: l
     good = verify("cifar10")
     assert good.ok
     assert good.splits["test"].n == layouts.SIZE
+    assert good.splits["test"].counts == source.counts["test"]
     (folder / "test/cat/00000.png").write_bytes(b"<!DOCTYPE html>")
     path = folder / "test/ship/00001.png"
     path.write_bytes(path.read_bytes()[:500])
@@ -67,6 +69,22 @@ def test_verify_finds_swapped_folders(source: ImageSource, tmp_path: Path, data:
     for old, new in (("cat", "x"), ("ship", "cat"), ("x", "ship")):
         (folder / "test" / old).rename(folder / "test" / new)
     assert verify("cifar10").faults
+
+
+def test_labels_have_a_digest_of_their_own(source: ImageSource, copy: Path, data: layouts.Small) -> None:
+    add("cifar10", copy)
+    known = verify("cifar10").splits["test"]
+    path = copy / "cifar-10-batches-bin/test_batch.bin"
+    records = np.frombuffer(path.read_bytes(), np.uint8).reshape(len(data.test), -1).copy()
+    records[3, 700] ^= 1
+    path.write_bytes(records.tobytes())
+    repainted = verify("cifar10").splits["test"]
+    assert repainted.labels == known.labels and repainted.content != known.content
+    records[[0, 1], 0] = records[[1, 0], 0]
+    path.write_bytes(records.tobytes())
+    relabelled = verify("cifar10").splits["test"]
+    assert relabelled.counts == known.counts
+    assert relabelled.labels != known.labels
 
 
 def test_verify_of_a_copy_that_is_gone(source: ImageSource, copy: Path) -> None:
