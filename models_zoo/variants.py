@@ -1,4 +1,4 @@
-"""Variants of a model that is trained here, by its name: ``cifar10-resnet20-short@seed-3@epoch-5``.
+"""Variants of a model that is trained here, by its name: ``cifar10-resnet8-short@seed-3@epoch-2``.
 
 ``@on-SHIFT`` trains on another distribution with the same classes, ``@share-25`` on a quarter of the data,
 ``@seed-3`` with other random numbers; ``@epoch-50`` is what a training has kept after an epoch. They may be

@@ -1,7 +1,8 @@
 """Networks for CIFAR-10 trained from scratch on this machine: residual and transformer, full and short.
 
 The full recipes are for the 50,000 training images and a GPU, or patience. The short one learns from the
-JPEG copy of the training images (``cifar10-jpeg75``), whole or a part, in minutes on two cores.
+JPEG copy of the training images (``cifar10-jpeg75``), whole or a part, in minutes on two cores: eight layers
+instead of twenty, at a third of the cost.
 """
 
 from __future__ import annotations
@@ -45,12 +46,12 @@ RECIPES = {
         threads=2,
         accelerator=True,
     ),
-    # An epoch is one over 50,000 images: of a copy of 10,000 each is seen 20 times in these four.
-    "cifar10-resnet20-short": Recipe(
+    # An epoch is one over 50,000 images: of a copy of 10,000 each is seen 15 times in these three.
+    "cifar10-resnet8-short": Recipe(
         network=RESNET,
-        arguments={"blocks": 3},
-        stages=(Stage(shift="cifar10-jpeg75", epochs=4, schedule="triangular", warmup_epochs=1, **_SGD),),
-        keep=(1, 2, 3),
+        arguments={"blocks": 1},
+        stages=(Stage(shift="cifar10-jpeg75", epochs=3, schedule="triangular", warmup_epochs=0.5, **_SGD),),
+        keep=(1, 2),
         threads=2,
     ),
     "cifar10-vit-scratch": Recipe(
@@ -77,15 +78,15 @@ RECIPES = {
 }
 _NAMED = {
     "cifar10-resnet20-scratch": ("ResNet-20 for CIFAR-10, from scratch", HE),
-    "cifar10-resnet20-short": ("ResNet-20 from scratch on CIFAR-10 as JPEG, in minutes", HE),
+    "cifar10-resnet8-short": ("ResNet-8 from scratch on CIFAR-10 as JPEG, in minutes", HE),
     "cifar10-vit-scratch": ("small vision transformer for CIFAR-10, from scratch", DOSOVITSKIY),
 }
 
 
 def _parameters(name: str) -> int:
     """Weights and biases, counted by hand."""
-    if "vit" not in name:
-        return 269_722
+    if "resnet" in name:
+        return {3: 269_722, 1: 75_290}[RECIPES[name].arguments["blocks"]]
     width, depth = int(_VIT["width"]), int(_VIT["depth"])
     tokens = 1 + int(_VIT["side"] // _VIT["patch"]) ** 2
     block = 12 * width**2 + 13 * width
