@@ -96,7 +96,8 @@ def open_clip_preprocess(config: Mapping[str, Any]) -> Preprocess:
 def processor_preprocess(config: Mapping[str, Any]) -> Preprocess | None:
     """The preprocess of a transformers image processor; None for one that is not known here."""
     kind = str(config.get("image_processor_type") or config.get("feature_extractor_type") or "")
-    kind = kind.removesuffix("Fast").removesuffix("ImageProcessor").removesuffix("FeatureExtractor")
+    for ending in ("Fast", "Pil", "ImageProcessor", "FeatureExtractor"):
+        kind = kind.removesuffix(ending)
     shape = _SHAPES.get(kind)
     size = config.get("size")
     if shape is None or size is None or not config.get("do_resize", True):

@@ -208,3 +208,32 @@ def test_processors_by_hand() -> None:
     assert cropped is not None
     assert (cropped.resize, cropped.crop) == (256, (224, 224))
     assert processor_preprocess({**bit, "rescale_factor": 1 / 127.5}) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("ViT", {}),
+        ("DeiT", {}),
+        ("Bit", {}),
+        ("CLIP", {}),
+        ("ConvNext", {"size": {"shortest_edge": 224}, "crop_pct": 0.875}),
+        ("ConvNext", {"size": {"shortest_edge": 384}}),
+    ],
+)
+def test_processors_of_pil_bit_for_bit(kind: str, options: dict[str, Any]) -> None:
+    from PIL import Image
+
+    transformers = pytest.importorskip("transformers")
+    made = getattr(transformers, f"{kind}ImageProcessorPil", None) or getattr(
+        transformers, f"{kind}ImageProcessor"
+    )
+    processor = made(**options)
+    preprocess = processor_preprocess(processor.to_dict())
+    assert preprocess is not None
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8))
+    for size in ((301, 233), (233, 301)):
+        image = noise.resize(size)
+        expected = torch.as_tensor(np.asarray(processor(images=image, return_tensors="np")["pixel_values"]))
+        given = normalise(prepare([np.asarray(image)], preprocess), preprocess)
+        torch.testing.assert_close(given, expected, atol=1e-6, rtol=0)
