@@ -71,6 +71,8 @@ def labels_of(spec: ShiftSpec, examples: Examples) -> tuple[Labels, Accepted | N
         found: NewLabels = resolve(rule.function)(examples.ids, labels, **rule.parameters)
         labels, accepted = np.array(found.labels, dtype=np.int64), found.accepted
     own = SOURCES.get(spec.source).label_space
+    if spec.relabelling is not None and spec.pooling is None:
+        own = spec.label_space
     if own != spec.label_space:
         if spec.pooling is None or spec.pooling.label_space != own:
             raise LabelSpaceError(

@@ -135,7 +135,8 @@ class Selection:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relabelling:
     """Other labels for the images of a split: ``function(ids, labels, **parameters)`` gives
-    ``shifts.class_maps.NewLabels``."""
+    ``shifts.class_maps.NewLabels``. They are of the source's classes, or of the shift's own where those are
+    others and no pooling leads to them."""
 
     function: str
     parameters: Mapping[str, Any] = field(default_factory=dict)

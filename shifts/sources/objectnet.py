@@ -6,11 +6,25 @@ from typing import TYPE_CHECKING
 
 from shifts.labels import LABEL_SPACES, LabelSpace
 from shifts.sources.imagenet import RUSSAKOVSKY, label_space
-from shifts.spec import SHIFTS, SOURCES, ImageSource, Perturbation, Pooling, RemoteFile, ShiftSpec
+from shifts.spec import (
+    SHIFTS,
+    SOURCES,
+    ImageSource,
+    Perturbation,
+    Pooling,
+    Relabelling,
+    RemoteFile,
+    ShiftSpec,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from shifts.class_maps import NewLabels
     from shifts.data import Examples
 
 BORDER = 2  # pixels cut on every side; the published border is red and, by its licence, one pixel wide
@@ -80,6 +94,8 @@ SOURCES.register(
     )
 )
 
+_CROP = Perturbation(function="shifts.perturbations.views:crop_border", parameters={"pixels": BORDER})
+
 SHIFTS.register(
     ShiftSpec(
         name="imagenet-val/objectnet-classes",
@@ -103,14 +119,27 @@ SHIFTS.register(
         label_space="objectnet",
         reference="imagenet-val/objectnet-classes",
         pooling=POOLING,
-        perturbations=(
-            Perturbation(function="shifts.perturbations.views:crop_border", parameters={"pixels": BORDER}),
-        ),
+        perturbations=(_CROP,),
         groups=("class",),
         notes="Protocol of the ImageNet testbed (Taori et al. 2020): among the 125 mapped classes alone, and "
         "an answer is right when its class is one of the folder's; that is, 113 classes, each with the "
-        "largest logit of its members. The challenge's own template answers among all 1000, which is harder. "
-        "A zero-shot model answers in the names of the folders.",
+        "largest logit of its members. The challenge's own template answers among all 1000, which is harder: "
+        "objectnet/all-classes. A zero-shot model answers in the names of the folders.",
+    ),
+    ShiftSpec(
+        name="objectnet/all-classes",
+        title="ObjectNet, answers among all 1000 ImageNet classes",
+        kind="natural",
+        support="unknown",
+        source="objectnet",
+        split="test",
+        label_space="imagenet-1k",
+        reference="imagenet-val",
+        relabelling=Relabelling(function="shifts.sources.objectnet:meant"),
+        perturbations=(_CROP,),
+        notes="The template of the ObjectNet challenge: the best (or five best) of all 1000 classes, right "
+        "when one of them is an ImageNet class of the folder; the 875 others are always wrong. Harder than "
+        "the testbed's protocol; never mix the two. The reference is the whole validation set.",
     ),
 )
 
@@ -143,6 +172,16 @@ def _folders(root: Path, split: str) -> Examples | None:
             f"({', '.join(found.left_out[:3])}, ...); ObjectNet has 200 such folders"
         )
     return found.examples()
+
+
+def meant(ids: Sequence[str], labels: NDArray[np.int64]) -> NewLabels:
+    """For each image every ImageNet class that its folder means."""
+    import numpy as np
+
+    from shifts.class_maps import NewLabels
+
+    accepted = [POOLING.members[label] for label in labels.tolist()]
+    return NewLabels(labels=np.array([known[0] for known in accepted], dtype=np.int64), accepted=accepted)
 
 
 def borders(examples: Examples) -> list[str]:

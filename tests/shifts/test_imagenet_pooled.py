@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from scipy.special import softmax
 
+from benchmark.predictions import score
 from benchmark.shape_bias import read_trials
 from shifts.catalogue import add
 from shifts.checking import class_counts, count_faults
@@ -89,6 +90,31 @@ def test_objectnet_answers_among_its_mapped_classes_alone() -> None:
     for row, answer in enumerate(answers.tolist()):
         assert mapped[int(LOGITS[row, mapped].argmax())] in sets[answer]
     assert in_shift_classes(LOGITS[:, :113], spec, head="any").shape == (400, 113)
+
+
+def test_objectnets_challenge_answers_among_all_classes(tmp_path: Path) -> None:
+    """The template's rule, written out: 1 or 5 best of 1000, each mapped to a folder, the others to none."""
+    add("objectnet", write_objectnet(tmp_path))
+    shift = load_shift("objectnet/all-classes")
+    assert (shift.num_classes, len(shift)) == (1000, 113)
+    assert shift.item(0).shape == (36, 26, 3)
+    assert shift.accepted is not None
+    folder_of = {index: name for name, known in objectnet.CLASSES.items() for index in known}
+    # Logits that favour the mapped classes, so that there is something right to find.
+    logits = LOGITS[:113] + np.isin(np.arange(1000), list(folder_of)).astype(np.float32) * 6
+    ours = in_shift_classes(logits, shift.spec, head="imagenet-1k")
+    assert ours is logits
+    columns = score(
+        ours, best_accepted(ours, shift.accepted), ids=shift.example_ids, groups=shift.groups, group_names=[]
+    )
+    right = 0
+    for row, name in enumerate(shift.example_ids):
+        ranked = np.argsort(-logits[row], kind="stable")[:5].tolist()
+        hits = [folder_of.get(answer) == name.partition("/")[0] for answer in ranked]
+        assert (columns["prediction"][row] == columns["label"][row]) == hits[0]
+        assert (columns["label"][row] in columns["top5"][row]) == any(hits)
+        right += any(hits)
+    assert 0 < right < 113
 
 
 def test_objectnets_reference_is_mapped_alike(tmp_path: Path) -> None:
