@@ -127,16 +127,7 @@ def reproduce(
     """
     standing = board.get(name)
     entry, salt = standing.entry, salt_of(standing)
-    for one in entry.shifts:
-        found = contestant.digest_in(SHIFTS.get(one.shift).label_space)
-        if found != one.model_digest:
-            raise ResultsError(
-                f"{contestant.spec.name}@{found[:SHORT]} is not the model of {entry.id}, which was measured "
-                f"as {entry.model.name}@{one.model_digest[:SHORT]} on {one.shift}",
-                hint=f"give the weights with SHA-256 {entry.model.weights}: --weights FILE"
-                if entry.model.weights
-                else None,
-            )
+    _refuse_others(standing, contestant)
     shifts: list[ShiftAgreement] = []
     environment: Mapping[str, Any] = {}
     classifiers: dict[str, Any] = {}
@@ -173,6 +164,26 @@ def reproduce(
         tier=tier if good else None,
         environment=environment,
     )
+
+
+def _refuse_others(standing: BoardEntry, contestant: Contestant) -> None:
+    """A model with weights is known by them; one without by all that moves its logits."""
+    entry = standing.entry
+    if entry.model.weights is not None:
+        if contestant.weights_digest != entry.model.weights:
+            raise ResultsError(
+                f"the weights at hand ({(contestant.weights_digest or 'none')[:SHORT]}) are not those of "
+                f"{entry.id} ({entry.model.weights[:SHORT]})",
+                hint=f"give the file with SHA-256 {entry.model.weights}: --weights FILE",
+            )
+        return
+    for one in entry.shifts:
+        found = contestant.digest_in(SHIFTS.get(one.shift).label_space)
+        if found != one.model_digest:
+            raise ResultsError(
+                f"{contestant.spec.name}@{found[:SHORT]} is not the model of {entry.id}, which was measured "
+                f"as {entry.model.name}@{one.model_digest[:SHORT]} on {one.shift}"
+            )
 
 
 def _again(
