@@ -15,13 +15,13 @@ import pytest
 from shifts.data import Shift, load_shift, perturb
 from shifts.errors import DataNotFoundError
 from shifts.labels import LABEL_SPACES
-from shifts.local import is_ready
 from shifts.perturbations.severities import UNORDERED
 from shifts.registry import resolve
 from shifts.spec import NAME, SHIFTS, SOURCES, ImageSource, ShiftSpec
 
 ALL = list(SHIFTS)
-READY = [spec for spec in ALL if is_ready(SOURCES.get(spec.source), spec.split)]
+# Bundled, whatever lies in the cache of the machine, which no test reads.
+READY = [spec for spec in ALL if SOURCES.get(spec.source).bundled]
 by_name = pytest.mark.parametrize("spec", ALL, ids=lambda spec: spec.name)
 if_ready = pytest.mark.parametrize("spec", READY, ids=lambda spec: spec.name)
 sources = pytest.mark.parametrize("source", list(SOURCES), ids=lambda source: source.name)
