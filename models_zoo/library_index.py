@@ -44,6 +44,7 @@ LIBRARIES = {
     for library in (
         Library(name="timm", package="timm", facts="models_zoo.timm_facts:facts"),
         Library(name="torchvision", package="torchvision", facts="models_zoo.torchvision_facts:facts"),
+        Library(name="open_clip", package="open_clip_torch", facts="models_zoo.open_clip_facts:facts"),
     )
 }
 
@@ -70,9 +71,9 @@ def ready(library: str) -> Index | None:
     installed = _installed(LIBRARIES[library])
     if installed is None:
         return None
-    shipped = _shipped(library)
-    if installed == shipped.version:
-        return shipped
+    own = shipped(library)
+    if installed == own.version:
+        return own
     try:
         return _read(_cached(library, installed), version=installed)
     except (OSError, ValueError, KeyError):
@@ -100,7 +101,7 @@ def _index(name: str, home: Path) -> Index:
         last = str(error)
     raise UserError(
         f"what {library.package} {installed} holds cannot be listed: {last}",
-        hint=f"a version that is known to work: pip install {library.package}=={_shipped(name).version}",
+        hint=f"a version that is known to work: pip install {library.package}=={shipped(name).version}",
     )
 
 
@@ -111,7 +112,7 @@ def make(name: str) -> str:
     """
     library = LIBRARIES[name]
     try:
-        known: Mapping[str, Any] = _shipped(name).entries
+        known: Mapping[str, Any] = shipped(name).entries
     except OSError:
         known = {}
     lines = []
@@ -135,7 +136,8 @@ def _cached(name: str, installed: str) -> Path:
 
 
 @cache
-def _shipped(name: str) -> Index:
+def shipped(name: str) -> Index:
+    """The table that comes with the package, of the version it was made with."""
     return _read(SHIPPED / f"{name}.json")
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from models_zoo.classifier import TorchClassifier, pick_device
-from models_zoo.open_clip_index import index
+from models_zoo.open_clip_index import architectures, version
 from models_zoo.prompts import prompts_for
 from models_zoo.reading import session
 from models_zoo.sources.open_clip_models import quick_variant
@@ -48,7 +48,7 @@ def classifier(
     if label_space is None:
         raise LabelSpaceError(f"{spec.name!r} answers in any classes: say in which")
     prompts = prompts_for(spec, label_space)
-    architecture = index().architectures.get(name.lower())
+    architecture = architectures().get(name.lower())
     device = pick_device(device)
     network = _towers_of(name, architecture)
     identity: dict[str, Any] | None = None
@@ -60,7 +60,7 @@ def classifier(
             "weights": weights_digest(weights),
             "reading": spec.reading,
             "architecture": name,
-            "library": index().version,
+            "library": version(),
         }
         if session().left_out:
             raise WeightsError(
@@ -178,8 +178,8 @@ def _activation(
 def _published(path: Path) -> tuple[str, str, bool] | None:
     """Architecture, tag and activation of a file whose published address tells its SHA-256, or its start."""
     own = weights_digest(path)
-    for name, tags in index().pretrained.items():
-        for weights in tags.values():
+    for architecture in architectures().values():
+        for weights in architecture.pretrained.values():
             parts = weights.url.split("/")
             if "openaipublic" in weights.url:
                 told = parts[-2]
@@ -188,7 +188,7 @@ def _published(path: Path) -> tuple[str, str, bool] | None:
             else:
                 continue
             if own.startswith(told):
-                return name, weights.tag, weights.quick_gelu
+                return architecture.name, weights.tag, weights.quick_gelu
     return None
 
 

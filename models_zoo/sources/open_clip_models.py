@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from models_zoo.open_clip_index import Architecture, Pretrained, index
+from models_zoo.open_clip_index import Architecture, Pretrained, architectures
 from models_zoo.open_clip_origins import NOT_KNOWN, origin
 from models_zoo.spec import MODELS, HubFile, Interpolation, ModelSpec, Preprocess
 from shifts.errors import UnknownNameError
@@ -135,39 +135,34 @@ def resolve(name: str) -> ModelSpec | None:
         return None
     asked, _, tag = name[len(PREFIX) :].lower().partition(":")
     asked, tag = asked.replace("/", "-"), tag.replace("-", "_")
-    architecture = index().architectures.get(asked)
+    architecture = architectures().get(asked)
     if architecture is None:
         return None
     if not tag:
         return declare(architecture, None)
-    weights = index().pretrained.get(asked, {}).get(tag)
-    if weights is None:
-        raise UnknownNameError(
-            f"open_clip has no weights {tag!r} for {architecture.name}", hint=_instead(asked, tag)
-        )
+    if tag in architecture.pretrained:
+        return declare(architecture, architecture.pretrained[tag])
     quick = quick_variant(architecture)
-    if weights.quick_gelu and quick is not None:
-        return declare(
-            quick,
-            weights,
-            notes=(
-                f"{architecture.name} was asked for and {quick.name} evaluated: "
-                f"the weights {tag!r} were trained with QuickGELU",
-            ),
+    if quick is None or tag not in quick.pretrained:
+        raise UnknownNameError(
+            f"open_clip has no weights {tag!r} for {architecture.name}", hint=_instead(architecture, tag)
         )
-    return declare(architecture, weights)
+    note = f"{architecture.name} was asked for and {quick.name} evaluated: "
+    note += f"the weights {tag!r} were trained with QuickGELU"
+    return declare(quick, quick.pretrained[tag], notes=(note,))
 
 
 def quick_variant(architecture: Architecture) -> Architecture | None:
     """The architecture with QuickGELU, for one without; None for one that has it, or has no such variant."""
-    return None if architecture.quick_gelu else index().architectures.get(architecture.name.lower() + QUICK)
+    return None if architecture.quick_gelu else architectures().get(architecture.name.lower() + QUICK)
 
 
-def _instead(asked: str, tag: str) -> str:
-    plain = asked.removesuffix(QUICK)
-    if plain != asked and tag in index().pretrained.get(plain, {}):
-        return f"they were trained without QuickGELU: open_clip:{plain}:{tag}"
-    tags = index().pretrained.get(asked)
+def _instead(architecture: Architecture, tag: str) -> str:
+    asked = architecture.name.lower()
+    plain, quick = architectures().get(asked.removesuffix(QUICK)), quick_variant(architecture)
+    if plain is not None and tag in plain.pretrained:
+        return f"they were trained without QuickGELU: open_clip:{plain.name.lower()}:{tag}"
+    tags = [*architecture.pretrained, *(quick.pretrained if quick else ())]
     if not tags:
         return f"no weights are published for it; give a file: --model open_clip:{asked} --weights FILE"
     return f"one of {', '.join(tags)}"
@@ -175,19 +170,17 @@ def _instead(asked: str, tag: str) -> str:
 
 def listing() -> Iterator[ModelSpec]:
     """Every pair of architecture and weights, with QuickGELU where the weights want it, by canonical name."""
-    for asked, tags in index().pretrained.items():
-        architecture = index().architectures[asked]
-        for weights in tags.values():
-            if not (weights.quick_gelu and quick_variant(architecture)):
-                yield declare(architecture, weights)
+    for architecture in architectures().values():
+        for weights in architecture.pretrained.values():
+            yield declare(architecture, weights)
 
 
 def _short_names() -> Iterator[ModelSpec]:
-    """The short names whose weights the installed version of the library has."""
+    """The short names, declared as in the version of the library that the table in the package is of."""
+    known = architectures(shipped=True)
     for name, (architecture, tag) in SHORT.items():
-        weights = index().pretrained.get(architecture.lower(), {}).get(tag)
-        if weights is not None:
-            yield declare(index().architectures[architecture.lower()], weights, name=name)
+        found = known[architecture.lower()]
+        yield declare(found, found.pretrained[tag], name=name)
 
 
 MODELS.register(*_short_names())
