@@ -28,8 +28,10 @@ WILDS = (
 LABEL_SPACES.register(
     LabelSpace(
         name="camelyon17",
-        class_names=("normal tissue", "tumor tissue"),
-        templates=("a histopathology image of {}.",),
+        # Published for PatchCamelyon, patches of the same slides: names of Radford et al. (openai/CLIP,
+        # data/prompts.md), templates of CLIP_benchmark (clip-benchmark/wds_vtab-pcam on the Hub).
+        class_names=("lymph node", "lymph node containing metastatic tumor tissue"),
+        templates=("a histopathology slide showing {}", "histopathology image of {}"),
     )
 )
 

@@ -41,11 +41,20 @@ _PERIODS = {
     "train": ("train", "", "2013-01-01"),
 }
 
+# The prompts of Wortsman et al., arXiv 2109.01903 (mlfoundations/wise-ft, src/templates), but for the two
+# that only exchange "a" and "an".
+_PLACES = ("", " in asia", " in africa", " in the americas", " in europe", " in oceania")
+_TEMPLATES = (
+    *(f"{view} photo of a {{}}{place}." for place in _PLACES for view in ("satellite", "aerial")),
+    "a photo of a {}.",
+    "{}.",
+)
+
 LABEL_SPACES.register(
     LabelSpace(
         name="fmow",
         class_names=tuple(name.replace("_", " ") for name in CATEGORIES),
-        templates=("a satellite photo of a {}.", "aerial imagery of a {}."),
+        templates=_TEMPLATES,
     )
 )
 

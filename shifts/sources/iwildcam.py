@@ -56,7 +56,8 @@ LABEL_SPACES.register(
     LabelSpace(
         name="iwildcam",
         class_names=SPECIES,
-        templates=("a photo of {}.", "a camera trap photo of {}."),
+        # Of Wortsman et al., arXiv 2109.01903 (mlfoundations/wise-ft, src/templates), and of DataComp.
+        templates=("a photo of {}.", "{} in the wild."),
     )
 )
 
