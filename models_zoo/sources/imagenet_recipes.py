@@ -109,7 +109,7 @@ _register(
     "ViT-B/32 of open_clip, from scratch on ImageNet",
     f"{COHEN_WANG}, appendix B.3",
     label_space="imagenet-1k",
-    training_data=("imagenet",),
+    training_data=("imagenet-1k",),
     parameters=87_849_216 + 512 * 1000 + 1000,
     suite="imagenet",
 )
@@ -118,7 +118,7 @@ _register(
     "ResNet-50, from scratch on ImageNet",
     HE,
     label_space="imagenet-1k",
-    training_data=("imagenet",),
+    training_data=("imagenet-1k",),
     parameters=25_557_032,
     suite="imagenet",
 )

@@ -69,7 +69,7 @@ def resolve(name: str) -> ModelSpec | None:
         head=head_for(graph.outputs),
         preprocess=_preprocess(graph),
         family=family,
-        training_data=("imagenet",) if known else (),
+        training_data=("imagenet-1k",) if known else (),
         loader="models_zoo.sources.tflite_models:load",
         arguments={"graph": digest, "arithmetic": arithmetic},
         weights=LocalFile(path=str(beside)),
