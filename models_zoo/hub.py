@@ -74,7 +74,7 @@ def _fetch(file: HubFile, revision: str, names: Any, *, model: str, progress: By
         "local_files_only": offline(),
         "endpoint": os.environ.get("HF_ENDPOINT") or None,
     }
-    if progress is not None and "tqdm_class" in inspect.signature(huggingface_hub.hf_hub_download).parameters:
+    if "tqdm_class" in inspect.signature(huggingface_hub.hf_hub_download).parameters:
         options["tqdm_class"] = _meter(progress)
     not_here: Exception | None = None
     for name in names:
@@ -172,7 +172,7 @@ def _check(path: Path, file: HubFile) -> None:
         )
 
 
-def _meter(progress: Bytes) -> type[Any]:
+def _meter(progress: Bytes | None) -> type[Any]:
     """A progress bar for the client that draws nothing and tells how far it is."""
     import importlib
 
@@ -185,7 +185,8 @@ def _meter(progress: Bytes) -> type[Any]:
 
         def update(self, n: float | None = 1) -> bool | None:
             self._done += int(n or 0)
-            progress(self._done, self._all)
+            if progress is not None:
+                progress(self._done, self._all)
             return None
 
     return Meter

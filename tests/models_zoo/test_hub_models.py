@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from benchmark.cli import run
 from models_zoo.hub_config import columns_for, label_space_of, processor_preprocess
 from models_zoo.loading import load_model
 from models_zoo.overrides import override
@@ -163,6 +164,35 @@ def test_a_repository_of_open_clip(hub: Hub, images: list[Any]) -> None:
         seen = network.encode_image(normalise(prepare(images, preprocess), preprocess), normalize=True)
         expected = (network.logit_scale.exp() * seen @ torch.stack(heads).T).numpy()
     np.testing.assert_allclose(classifier.logits(images), expected, atol=1e-4)
+
+
+def test_the_command_records_the_commit(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import timm
+
+    names = list(LABEL_SPACES.get("digits").class_names)
+    cfg = {"input_size": [3, 32, 32], "label_names": names}
+    network = timm.create_model("test_resnet", num_classes=10)
+    publish(hub, "me/net", {"architecture": "test_resnet", "num_classes": 10, "pretrained_cfg": cfg}, network)
+    command = [
+        "eval",
+        "--model",
+        "hf:me/net",
+        "--shift",
+        "digits",
+        "--limit",
+        "20",
+        "--results",
+        str(tmp_path),
+    ]
+    assert run([*command, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["results"]
+    assert row["status"] == "ok"
+    (stored,) = tmp_path.glob("hf--me--net@*/*/result.json")
+    origin = json.loads(stored.read_text())["provenance"]["model"]["weights_origin"]
+    assert origin == {"hub": "me/net", "revision": COMMIT, "file": "model.safetensors"}
+    hub.asked.clear()
+    assert run([*command, "--json"]) == 0
+    assert hub.asked == [], "what is here is not asked for again"
 
 
 def test_what_is_no_classifier_is_named(hub: Hub) -> None:
