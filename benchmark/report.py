@@ -10,6 +10,7 @@ from typing import Any
 from benchmark.baselines import Baseline, baselines_for, load_baseline
 from benchmark.estimate import Estimate
 from benchmark.lines import BaselineFit
+from benchmark.reported import reported
 from benchmark.result import Result
 from benchmark.robustness import EffectiveRobustness, effective_robustness
 from benchmark.scales import Scale
@@ -55,6 +56,7 @@ class Row:
                 name: None if estimate is None else estimate.to_json()
                 for name, estimate in result.metrics.items()
             },
+            "reported": {name: estimate.to_json() for name, estimate in reported(result).items()},
             "reference_accuracy": self.reference_accuracy and self.reference_accuracy.to_json(),
             "effective_robustness": effective,
             "effective_robustness_reason": self.reason,

@@ -56,6 +56,7 @@ SOURCES.register(
         layouts=(
             "folder with img_align_celeba/, list_attr_celeba.txt and list_eval_partition.txt",
             "folder with img_align_celeba/, list_attr_celeba.csv and list_eval_partition.csv",
+            "the Hub's copies, parquet or saved by save_to_disk, with the columns image, Blond_Hair and Male",
         ),
         loader="shifts.sources.celeba:load",
         checks=("shifts.sources.celeba:check",),
@@ -100,14 +101,14 @@ SHIFTS.register(
 
 
 def load(root: Path, split: str) -> Examples:
-    """A split with the attribute ``sex``; ids are the numbers of the files.
+    """A split with the attribute ``sex``; ids are the numbers of the files, or of the rows.
 
     Raises:
         DataNotFoundError, CorruptDataError: see ``shifts.readers``.
     """
     from shifts.readers.layouts import first_layout
 
-    return first_layout(root, split, (_lists,), source="celeba")
+    return first_layout(root, split, (_lists, _hub), source="celeba")
 
 
 def check(examples: Examples) -> list[str]:
@@ -145,6 +146,31 @@ def _lists(root: Path, split: str) -> Examples | None:
         np.array(labels, dtype=np.int64),
         attributes={"sex": Attribute(values=np.array(sexes, dtype=np.int64), names=SEXES)},
         tables=[attributes, partition],
+    )
+
+
+def _hub(root: Path, split: str) -> Examples | None:
+    import numpy as np
+
+    from shifts.data import Attribute, Examples
+    from shifts.readers.arrays import row_ids
+    from shifts.readers.hub import hub_payloads
+    from shifts.readers.layouts import remark
+
+    called = ("valid", "validation") if split == "val" else (split,)
+    payloads = hub_payloads(root, *called, label=None)
+    if payloads is None:
+        return None
+    # The published lists have -1 and 1, the Hub's rows false and true.
+    blond, male = (payloads.column(name).astype(np.int64) > 0 for name in ("Blond_Hair", "Male"))
+    remark(
+        "the Hub's copies of CelebA do not keep the published files byte for byte: pixels may differ a little"
+    )
+    return Examples(
+        payloads=payloads,
+        labels=blond.astype(np.int64),
+        ids=row_ids(f"hub-{split}", range(len(payloads)), width=6),
+        attributes={"sex": Attribute(values=male.astype(np.int64), names=SEXES)},
     )
 
 

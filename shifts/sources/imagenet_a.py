@@ -49,6 +49,8 @@ SOURCES.register(
                 size=687_552_512,
             ),
         ),
+        hub="barkermrl/imagenet-a",
+        hub_files=("*.parquet",),
         licence="MIT (repository); images from the web",
         citation=HENDRYCKS,
         homepage="https://github.com/hendrycks/natural-adv-examples",

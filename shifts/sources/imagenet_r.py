@@ -50,6 +50,8 @@ SOURCES.register(
                 size=2_191_079_936,
             ),
         ),
+        hub="axiong/imagenet-r",
+        hub_files=("*.parquet",),
         licence="MIT (repository); images are works of their artists, used for research",
         citation=HENDRYCKS,
         homepage="https://github.com/hendrycks/imagenet-r",

@@ -13,7 +13,7 @@ from benchmark.cli.table import print_rows
 from benchmark.export import write_markdown
 from benchmark.metrics import PredictionColumns, adjusted_average, evaluate, macro_f1
 from benchmark.planning import contestant, plan, with_references
-from benchmark.report import build_rows
+from benchmark.report import build_rows, document
 from benchmark.reported import reported
 from benchmark.runner import Options, run_pass
 from benchmark.store import Store
@@ -141,6 +141,8 @@ def test_results_hold_the_metric_a_set_is_reported_in(
     title = {"adjusted_accuracy": "adjusted average", "macro_f1": "macro F1"}[metric]
     assert reported(results[shift])[title] == estimate
     rows = build_rows([(tmp_path, result) for result in results.values()])
+    by_shift = {row["shift"]: row for row in document(rows)["results"]}
+    assert by_shift[shift]["reported"][title] == estimate.to_json()
     print_rows(rows)
     assert f"as published: {shift}  {title} {100 * estimate.value:.1f} [" in capsys.readouterr().out
     write_markdown(tmp_path / "table.md", rows)

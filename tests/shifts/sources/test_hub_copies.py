@@ -194,6 +194,25 @@ def test_fmow_from_the_hub(form: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_celeba_from_the_hub(form: str, tmp_path: Path) -> None:
+    def rows(first: int) -> list[dict[str, Any]]:
+        return [
+            {"image": encoded(first + row, kind="JPEG"), "Blond_Hair": row >= 4, "Male": row % 2 == 1}
+            for row in range(8)
+        ]
+
+    copy = write_hub(tmp_path / "hub", form, {"train": rows(0), "valid": rows(8), "test": rows(16)})
+    record = add("celeba", copy, partial=True)
+    assert {split: known.counts for split, known in record.splits.items()} == dict.fromkeys(
+        ("train", "val", "test"), (4, 4)
+    )
+    assert any("byte for byte" in note for note in record.notes)
+    groups = load_shift("celeba").groups
+    assert np.bincount(2 * groups[:, 0] + groups[:, 1]).tolist() == [2, 2, 2, 2]
+    assert load_examples("celeba", "val").ids[0] == "hub-val-000000"
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_domainnet_from_the_hub_has_the_ids_of_its_lists(form: str, tmp_path: Path) -> None:
     def rows(part: int) -> list[dict[str, Any]]:
         return [
