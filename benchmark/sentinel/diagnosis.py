@@ -95,7 +95,8 @@ def warning(verdict: Verdict, diagnosis: Diagnosis | None) -> str | None:
     parts = [verdict.sentence()]
     if diagnosis is not None and diagnosis.cause is not None:
         parts.append(diagnosis.sentence())
-    parts += [f"the copy of the images explains it: {remark}" for remark in verdict.remarks]
+    sure = "likely" if verdict.alike else "possible"
+    parts += [f"{sure} cause: the copy of the images ({remark})" for remark in verdict.remarks]
     for figure in verdict.alike[:1]:
         parts.append(
             f"{100 * verdict.accuracy:.2f} % is this model's figure on {figure.shift} "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.sentinel.diagnosis import Diagnosis
-from benchmark.sentinel.judging import Finding, Target, find, in_reach, rank
+from benchmark.sentinel.judging import Finding, Target, enough_to_match, find, in_reach, rank
 from benchmark.sentinel.pixels import prepared
 from benchmark.sentinel.readings import Sample, read, runner_reading
 from benchmark.sentinel.variants import Variant, known_classes, variants
@@ -140,16 +140,21 @@ class Trial:
                 finding = self._finding(one)
                 if finding is not None:
                     found[one.name] = finding
-            alive = [
-                one for one in alive if one.name in found and in_reach(found[one.name], target=self.target)
-            ]
-            if begin >= SURE and (len(alive) == 1 and found[alive[0].name].explains):
+            alive = [one for one in alive if self._goes_on(one, found.get(one.name))]
+            if begin >= SURE and len(alive) == 1 and alive[0].name in found and found[alive[0].name].explains:
                 self.stopped = "settled"
                 return found
             took = (time.monotonic() - began) / len(rows)
             self._chunk = int(np.clip((self.until - time.monotonic()) / 3 / max(took, 1e-6), FEW, CHUNK))
         self.stopped = "nothing in reach" if not alive else "images" if begin >= len(self.order) else "time"
         return found
+
+    def _goes_on(self, variant: Variant, finding: Finding | None) -> bool:
+        """Whether a variant is tried on more images: in reach, or not to be judged on so few."""
+        if finding is not None:
+            return in_reach(finding, target=self.target)
+        later = variant.reading is not None and variant.reading.kind == "matched"
+        return later and enough_to_match(len(self.order), self.shift.num_classes)
 
     def _see(self, alive: Sequence[Variant], rows: NDArray[np.int64], begin: int) -> None:
         """Run everything that is alive on a chunk of images, the run as it was first."""

@@ -199,7 +199,7 @@ def _activation(base: Variant, shift: ShiftSpec) -> Iterator[Variant]:
 
 def _prompts(base: Variant, shift: ShiftSpec) -> Iterator[Variant]:
     """Other prompts and class names for a zero-shot head."""
-    if base.spec.label_space != ANY or shift.label_space not in LABEL_SPACES:
+    if base.spec.label_space != ANY:
         return
     space, now = LABEL_SPACES.get(shift.label_space), base.spec.arguments
     templates = tuple(now.get("templates") or space.templates)
@@ -224,7 +224,7 @@ def _precision(base: Variant, shift: ShiftSpec) -> Iterator[Variant]:
 
 def known_classes(spec: ModelSpec, shift: ShiftSpec) -> str | None:
     """The label space that a zero-shot head is built for."""
-    return shift.label_space if spec.label_space == ANY and shift.label_space in LABEL_SPACES else None
+    return shift.label_space if spec.label_space == ANY else None
 
 
 MAKERS: tuple[Maker, ...] = (
