@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.estimate import Estimate
 from leaderboard.manifest import Manifest, ModelCard, read_dataclass
-from leaderboard.suites import contaminated
+from models_zoo.training_data import overlap_warnings
 from shifts.digest import SHORT
 from shifts.errors import ResultsError
 
@@ -136,9 +136,7 @@ def make_entry(
 
 
 def _shift(one: Scored, card: ModelCard) -> EntryShift:
-    marks: tuple[str, ...] = ()
-    if contaminated(one.spec, card.training_data):
-        marks = ("contaminated: the model was trained on this distribution",)
+    marks = overlap_warnings(card.training_data, one.spec)
     return EntryShift(
         shift=one.spec.name,
         shift_digest=one.claim.shift_digest,

@@ -13,9 +13,9 @@ from typing import Any, get_args
 
 from benchmark.estimate import Estimate
 from leaderboard.container import table_name
-from leaderboard.vocabulary import training_data_names
 from models_zoo.spec import Family
-from shifts.errors import ResultsError
+from models_zoo.training_data import official
+from shifts.errors import ResultsError, UnknownNameError
 
 SCHEMA_VERSION = 1
 TEXT = 500
@@ -35,7 +35,7 @@ class ModelCard:
         name: as the model is shown and loaded; unique together with the digest of its weights.
         paper, code: links, or None.
         family: as in ``ModelSpec``.
-        training_data: names of ``leaderboard.vocabulary``.
+        training_data: names of ``models_zoo.training_data``.
         parameters: how many, or None where nobody counted.
         weights: SHA-256 of the weights file, or None for a model without one.
         preprocess: ``models_zoo.spec.Preprocess`` as data; empty where another harness ran the model.
@@ -251,15 +251,22 @@ def _card(card: ModelCard) -> Iterator[str]:
         yield f"model.family {card.family[:40]!r} is not one of {', '.join(get_args(Family))}"
     if not card.training_data:
         yield "model.training_data is empty: say 'unknown' or 'private' where it is"
-    unknown = [name for name in card.training_data if name not in training_data_names()]
-    if unknown:
-        yield f"model.training_data {unknown[0][:40]!r} is not of the vocabulary (leaderboard/vocabulary.py)"
+    for name in card.training_data:
+        if not _is_official(name):
+            yield f"model.training_data {name[:40]!r} is not of the vocabulary (models_zoo/training_data.py)"
     if card.parameters is not None and card.parameters < 0:
         yield "model.parameters is negative"
     if card.weights is not None and not _SHA256.fullmatch(card.weights):
         yield "model.weights is not a SHA-256"
     if card.precision not in PRECISIONS:
         yield f"model.precision {card.precision[:40]!r} is not one of {', '.join(PRECISIONS)}"
+
+
+def _is_official(name: str) -> bool:
+    try:
+        return official(name) == name
+    except UnknownNameError:
+        return False
 
 
 def _claims(manifest: Manifest) -> Iterator[str]:

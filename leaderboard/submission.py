@@ -23,6 +23,7 @@ from leaderboard.manifest import Claim, Manifest, ModelCard
 from leaderboard.suites import protocol_digest, suite_digest, suite_shifts
 from leaderboard.table import encode, from_predictions
 from leaderboard.verify import Verified, verify
+from models_zoo.training_data import official
 from shifts.digest import digest
 from shifts.errors import ResultsError, UserError
 from shifts.labels import ANY, LABEL_SPACES
@@ -234,6 +235,7 @@ def make_card(results: Sequence[Result], given: Mapping[str, Any]) -> ModelCard:
     for name in ("authors", "training_data"):
         value = fields.get(name, ())
         fields[name] = (value,) if isinstance(value, str) else tuple(value)
+    fields["training_data"] = tuple(official(name) for name in fields["training_data"])
     missing = [
         one.name
         for one in dataclasses.fields(ModelCard)

@@ -39,12 +39,3 @@ def protocol_digest(specs: Iterable[ShiftSpec]) -> str:
     return digest(
         {"metrics": METRICS_VERSION, "shifts": {spec.name: spec.digest("protocol") for spec in specs}}
     )
-
-
-def contaminated(spec: ShiftSpec, training_data: Iterable[str]) -> bool:
-    """Whether the model has seen the shift, or its source where that is not the reference's as well."""
-    seen = set(training_data)
-    if spec.reference is None:
-        return False
-    own_source = SHIFTS.get(spec.reference).source != spec.source
-    return spec.name in seen or (own_source and spec.source in seen)

@@ -43,6 +43,8 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Re-score a bundle: every named check, then the lints. Exit code 1 when a check fails."""
+    from rich.markup import escape
+
     from benchmark.cli.terminal import out, print_json
     from leaderboard.board import Board as BoardFolder
     from leaderboard.keys import Keys
@@ -54,10 +56,9 @@ def verify(
         print_json(report.to_json())
     else:
         print_report(report)
-        out().print(
-            f"{report.model} on {report.suite}: "
-            + (f"{report.tier}, digest {(report.bundle or '')[:8]}" if report.passed else "not accepted")
-        )
+        what = f"{escape(report.model)} on {escape(report.suite or '')}" if report.model else "the bundle"
+        digest = (report.bundle or "")[:8]
+        out().print(f"{what}: " + (f"{report.tier}, digest {digest}" if report.passed else "not accepted"))
     if not report.passed:
         raise typer.Exit(1)
 

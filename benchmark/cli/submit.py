@@ -34,6 +34,10 @@ def submit(
     supersedes: Annotated[
         str | None, typer.Option(help="The entry on the board that this one replaces.")
     ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", help="Address of a service to upload it to; token in $ROBUSTBENCH_SHIFT_TOKEN."),
+    ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where local copies of data sets lie.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
@@ -80,6 +84,11 @@ def submit(
             f"a maintainer will ask about: {', '.join(report.flagged)}",
             hint="look at the reasons above; explain what is right in the pull request",
         )
+    if to is not None:
+        from benchmark.cli.service import send
+
+        send(made.path, to)
+        return
     console.print(
         "next: attach it to a new submission issue of the leaderboard's repository, or put it under "
         "leaderboard/incoming/ in a pull request"

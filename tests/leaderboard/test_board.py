@@ -207,7 +207,7 @@ def test_from_evaluation_to_reproduction_by_command(
     assert command("eval", "-m", "toy-oracle", "--suite", "toy", "--results", str(results))[0] == 0
     submit = ("submit", str(results), "-m", "toy-oracle", "-o", str(tmp_path / "out"))
     assert command(*submit)[0] == 2  # nobody says how to reach him
-    contact = ("--contact", "a@example.org", "--author", "A")
+    contact = ("--contact", "a@example.org", "--author", "A", "--training-data", "unknown")
     code, text = command(*submit, *contact, "--json")
     made_of = json.loads(text)
     assert (
@@ -231,12 +231,12 @@ def test_from_evaluation_to_reproduction_by_command(
     assert code == 0 and "1 entries" in text
     code, text = command("leaderboard", "show", "--board", entries)
     assert code == 0 and "reproduced" in text
-    (Path(entries) / entry / "entry.json").write_text("{}")
-    assert command("leaderboard", "check", "--board", entries)[0] == 1
     broken = tmp_path / "broken.zip"
     broken.write_bytes(b"no zip")
     assert command("leaderboard", "verify", str(broken), "--board", entries)[0] == 1
     assert command("leaderboard", "verify", str(tmp_path / "none.zip"), "--board", entries)[0] == 2
+    (Path(entries) / entry / "entry.json").write_text("{}")
+    assert command("leaderboard", "check", "--board", entries)[0] == 1
 
 
 def test_forged_predictions_do_not_come_out_again(tmp_path: Path) -> None:
