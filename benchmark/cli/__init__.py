@@ -23,7 +23,7 @@ from benchmark.cli import (
     train,
 )
 from benchmark.cli.data import app as data_app
-from benchmark.cli.leaderboard import app as leaderboard_app
+from benchmark.cli.service import leaderboard_app
 from shifts.errors import UserError
 
 INTERRUPTED = 130
