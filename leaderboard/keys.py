@@ -173,7 +173,6 @@ def write_key(spec: ShiftSpec, folder: Path, *, data_dir: Path | None = None) ->
         use_dictionary=[name for name in columns if name != "id"],
         column_encoding={"id": "DELTA_BYTE_ARRAY"},
         write_statistics=False,
-        store_schema=False,
     )
     path = folder / f"{_stem(source.name, spec.split)}@{content[:SHORT]}.parquet"
     write_atomic(path, stream.getvalue())
