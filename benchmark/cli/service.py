@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.cli.leaderboard import app as leaderboard_app
+from benchmark.cli.leaderboard import app
 
 if TYPE_CHECKING:
     from leaderboard.service.settings import Settings
 
 TOKEN = "ROBUSTBENCH_SHIFT_TOKEN"
+leaderboard_app = app  # with the commands of this module
 
 token_app = typer.Typer(no_args_is_help=True)
 leaderboard_app.add_typer(token_app, name="token", help="Who may upload to a service.")
