@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from benchmark.sentinel.verdict import Verdict
 
 SHOWN = 3
+NO_TIME = "no time was left"  # why an alternative was skipped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,8 @@ class Diagnosis:
         """What a reader is told."""
         ranking = self.ranking
         counted = f"{self.tried} alternatives tried on up to {self.images:,} images"
+        left = sum(why == NO_TIME for why in self.skipped.values())
+        counted += f", {left} left out for lack of time" if left else ""
         if self.by_chance:
             shown = self.as_run
             return (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.sentinel.diagnosis import Diagnosis
+from benchmark.sentinel.diagnosis import NO_TIME, Diagnosis
 from benchmark.sentinel.judging import Finding, Target, enough_to_match, find, in_reach, rank
 from benchmark.sentinel.pixels import prepared
 from benchmark.sentinel.readings import Sample, read, runner_reading
@@ -146,7 +146,16 @@ class Trial:
                 return found
             took = (time.monotonic() - began) / len(rows)
             self._chunk = int(np.clip((self.until - time.monotonic()) / 3 / max(took, 1e-6), FEW, CHUNK))
-        self.stopped = "nothing in reach" if not alive else "images" if begin >= len(self.order) else "time"
+        short = NO_TIME in self.skipped.values()
+        self.stopped = (
+            "time"
+            if short
+            else "nothing in reach"
+            if not alive
+            else "images"
+            if begin >= len(self.order)
+            else "time"
+        )
         return found
 
     def _goes_on(self, variant: Variant, finding: Finding | None) -> bool:
@@ -167,7 +176,9 @@ class Trial:
         for number, runner in enumerate(wanted.values()):
             if runner.rows != begin:  # seen before, or left behind for lack of time
                 continue
-            if runner is not self._as_run and begin and not self._time_left():
+            if runner is not self._as_run and not self._time_left():
+                if not begin:
+                    self.skipped[runner.variant.name] = NO_TIME
                 continue
             try:
                 self._forward(runner, images, rows, batches)

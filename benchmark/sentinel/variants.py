@@ -172,7 +172,7 @@ def _size(base: Variant, shift: ShiftSpec) -> Iterator[Variant]:
     if now.crop is None or not isinstance(now.resize, int):
         return
     for side in SIZES:
-        if side != now.crop[0]:
+        if side != now.crop[0] and side <= 2 * now.crop[0]:  # larger ones take much time and are unlikely
             resize = round(side * now.resize / now.crop[0])
             says = f"input of {side} pixels instead of {now.crop[0]}"
             yield _with(base, "size", says, resize=resize, crop=(side, side))
