@@ -10,6 +10,7 @@ from torch import nn
 
 from models_zoo.classifier import TorchClassifier
 from models_zoo.heads import outputs_of
+from models_zoo.unfilled import building
 from models_zoo.weights import load_into, load_state_dict
 from shifts.errors import LabelSpaceError
 
@@ -71,7 +72,8 @@ def load(
         classes = outputs_of(spec.head, label_space=spec.label_space)
     # Naming the number where it is the weights' own would take the head from those that have none.
     other = {} if classes == spec.arguments["outputs"] else {"num_classes": classes}
-    network = timm.create_model(spec.arguments["model"], pretrained=False, **other)
+    with building(weights):
+        network = timm.create_model(spec.arguments["model"], pretrained=False, **other)
     if weights is not None:
         state = load_state_dict(weights)
         load_into(network, _in_its_names(network, state), where=weights)

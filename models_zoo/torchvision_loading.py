@@ -9,6 +9,7 @@ from torch import nn
 
 from models_zoo.classifier import TorchClassifier
 from models_zoo.heads import outputs_of
+from models_zoo.unfilled import building
 from models_zoo.weights import load_into, load_state_dict
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def load(
         # As with published weights: the input is turned into the range of the original implementation.
         saved = kept if state is None else any(key.startswith(auxiliary) for key in state)
         arguments |= {"transform_input": True, "aux_logits": saved, "init_weights": state is None}
-    network = get_model(name, weights=None, **arguments)
+    with building(weights):
+        network = get_model(name, weights=None, **arguments)
     if state is not None:
         assert weights is not None, "a state comes from weights"
         _keep_version(network)
