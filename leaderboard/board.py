@@ -425,7 +425,15 @@ def _incomparable(entry: Entry, current: Mapping[str, str]) -> Iterator[tuple[st
 
 
 def _report_bytes(report: VerificationReport) -> bytes:
-    return (json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n").encode()
+    """One check or lint to a line: short in the repository, and still read by people."""
+    document = report.to_json()
+    blocks = {
+        name: ",\n".join("  " + json.dumps(one, separators=(",", ":"), allow_nan=False) for one in found)
+        for name, found in ((name, document.pop(name)) for name in ("checks", "lints"))
+    }
+    head = json.dumps(document, indent=1, allow_nan=False).removesuffix("\n}")
+    lists = ",\n".join(f' "{name}": [\n{block}\n ]' for name, block in blocks.items())
+    return f"{head},\n{lists}\n}}\n".encode()
 
 
 def _bundle_bytes(bundle: Path) -> bytes:
