@@ -38,8 +38,9 @@ def _nothing_here(*arguments: object, **options: object) -> str:
 
 
 def test_without_images_and_key_nothing_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = made().write(tmp_path)
     monkeypatch.setattr("leaderboard.keys.recorded_content", _nothing_here)
-    report = verify(made().write(tmp_path), keys=Keys(folders=(tmp_path,))).report
+    report = verify(bundle, keys=Keys(folders=(tmp_path,))).report
     assert not report.passed and report.tier is None
     detail = next(check.detail for check in report.checks if check.name == "digests")
     assert "leaderboard key" in detail
