@@ -93,6 +93,6 @@ def crop_and_flip(
     padded = np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode=fill)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
     top, left = draw.integers(0, 2 * pad + 1, size=(2, number))
-    cut = windows[np.arange(number), top, left].transpose(0, 2, 3, 1)
-    mirrored = draw.random(number) < flip
-    return np.where(mirrored[:, None, None, None], cut[:, :, ::-1], cut)
+    cut: NDArray[np.uint8] = windows[np.arange(number), top, left].transpose(0, 2, 3, 1)
+    mirrored = np.less(draw.random(number), flip)
+    return np.asarray(np.where(mirrored[:, None, None, None], cut[:, :, ::-1], cut), dtype=np.uint8)

@@ -35,7 +35,7 @@ def _parameters(made: Recipe) -> int:
         "linear": PIXELS * 10 + 10,
         "mlp": PIXELS * width + width + width * 10 + 10,
         "cnn": (27 + 2) * width + (18 * width + 4) * width + (72 * width + 8) * width + 40 * width + 10,
-    }[made.network.partition(":")[2]]
+    }[str(made.network).partition(":")[2]]
 
 
 def _mlp(width: int) -> dict[str, Any]:
