@@ -158,6 +158,7 @@ class Board:
                 Known(
                     entry=entry.id,
                     model=entry.model.name,
+                    suite=entry.suite,
                     digests={one.shift: one.shift_digest for one in entry.shifts},
                     answers=partial(self.answers, entry.id),
                 )

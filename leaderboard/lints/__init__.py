@@ -25,13 +25,14 @@ class Known:
 
     Attributes:
         entry: its id.
-        model: name of its model.
+        model: name of its model; suite: that it was submitted for.
         digests: shift → shift digest.
         answers: gives its predictions on a shift.
     """
 
     entry: str
     model: str
+    suite: str
     digests: Mapping[str, str]
     answers: Callable[[str], Answers | None]
 

@@ -81,6 +81,9 @@ def _difficulty(one: Scored, case: Case) -> tuple[Floats, float, str] | None:
     wrong: list[Floats] = []
     models = {case.manifest.model.name}
     for entry in case.known:
+        # What defeats a model trained on another reference is not what is hard for this suite's models.
+        if entry.suite != case.manifest.suite:
+            continue
         if entry.digests.get(one.spec.name) != one.claim.shift_digest or entry.model in models:
             continue
         answers = entry.answers(one.spec.name)

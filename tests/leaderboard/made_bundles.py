@@ -165,4 +165,4 @@ def known(name: str, *, skill: float, seed: int, suite: str = SUITE) -> Known:
     """An entry of a board."""
     answers = {spec.name: network(spec.name, skill=skill, seed=seed) for spec in suite_shifts(suite)}
     digests = {shift: opened(shift).digest for shift in answers}
-    return Known(entry=f"{name}--entry", model=name, digests=digests, answers=answers.get)
+    return Known(entry=f"{name}--entry", model=name, suite=suite, digests=digests, answers=answers.get)
