@@ -1,0 +1,199 @@
+"""Train and measure many models of a study, side by side; what is there already is neither done again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.studies.study import Setting
+from shifts.errors import ResultsError
+
+if TYPE_CHECKING:
+    from benchmark.estimate import Estimate
+    from benchmark.lines import BaselinePoint
+    from benchmark.planning import Cell, Plan
+    from benchmark.predictions import Predictions
+    from benchmark.result import Result
+    from models_zoo.spec import ModelSpec
+    from shifts.spec import ShiftSpec
+
+MOST_WORKERS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A model to train, and what to measure it on.
+
+    Attributes:
+        shifts: none for a model that others only start from.
+        epochs: what the training keeps after these is measured beside the model itself, as
+            ``NAME@epoch-50``; the recipe must keep them.
+    """
+
+    spec: ModelSpec
+    shifts: tuple[ShiftSpec, ...] = ()
+    epochs: tuple[int, ...] = ()
+
+    @property
+    def models(self) -> tuple[ModelSpec, ...]:
+        """The model and its checkpoints."""
+        from models_zoo.variants import variant
+
+        return (self.spec, *(variant(self.spec, epoch=epoch) for epoch in self.epochs))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Results by names of model and shift, with the folders that hold the predictions."""
+
+    cells: Mapping[tuple[str, str], tuple[Path, Result]]
+
+    def accuracy(self, model: str, shift: str) -> Estimate:
+        """Top-1 accuracy.
+
+        Raises:
+            KeyError: no job was to measure this.
+        """
+        found = self.cells[model, shift][1].accuracy
+        assert found is not None, "every shift has an accuracy"
+        return found
+
+    def predictions(self, model: str, shift: str) -> Predictions:
+        """The answers, example by example."""
+        from benchmark.predictions import read_predictions
+        from benchmark.store import PREDICTIONS
+
+        return read_predictions(self.cells[model, shift][0] / PREDICTIONS)
+
+    def point(self, model: str, *, reference: str, shift: str, family: str = "standard") -> BaselinePoint:
+        """Both accuracies, for a line."""
+        from benchmark.lines import BaselinePoint
+
+        first, second = self.accuracy(model, reference), self.accuracy(model, shift)
+        return BaselinePoint(
+            model=model,
+            reference_accuracy=first.value,
+            reference_n=first.n,
+            shift_accuracy=second.value,
+            shift_n=second.n,
+            family=family,
+        )
+
+
+def measure(jobs: Sequence[Job], *, setting: Setting, what: str = "training and measuring") -> Measured:
+    """Train every model and measure it, in as many processes as there are cores.
+
+    Models that others start from come first. Weights lie in the cache and predictions in the store, so that
+    an interrupted run goes on and a second one only reads. The number of processes moves no number: each
+    training has its own fixed number of threads.
+
+    Args:
+        what: the name of this work in the progress display.
+
+    Raises:
+        UserError: data that is not here, a training that diverged, or a measurement that failed.
+    """
+    from benchmark.store import Store, results_home
+
+    names = [model.name for job in jobs for model in job.models]
+    assert len(set(names)) == len(names), "two jobs of one name would be one result"
+    results = results_home(setting.results)
+    Store(results).check_writable()
+    left = [job for job in jobs if not _finished(job, results, setting.data_dir)]
+    done = len(jobs) - len(left)
+    setting.say(what, done, len(jobs))
+    for depth in sorted({_depth(job.spec) for job in left}):
+        wave = [job for job in left if _depth(job.spec) == depth]
+        for _ in _side_by_side(wave, results, setting.data_dir):
+            done += 1
+            setting.say(what, done, len(jobs))
+    cells = {}
+    for job in jobs:
+        plan = _plan(job, results, setting.data_dir)
+        for cell in plan.cells:
+            cells[cell.contestant.spec.name, cell.shift.name] = (cell.folder, _result(cell, plan))
+    return Measured(cells=cells)
+
+
+def _depth(spec: ModelSpec) -> int:
+    """How many trainings come before this one."""
+    from models_zoo.recipe import recipe_of, start_of
+
+    start = None if spec.recipe is None else start_of(recipe_of(spec))
+    return 0 if start is None else 1 + _depth(start)
+
+
+def _side_by_side(jobs: Sequence[Job], results: Path, data_dir: Path | None) -> Iterator[str]:
+    """The names of the jobs as they are done."""
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
+    from models_zoo.recipe import recipe_of
+
+    workers = min(len(jobs), MOST_WORKERS, os.cpu_count() or 1)
+    if workers < 2 or any(recipe_of(job.spec).accelerator for job in jobs):
+        # One accelerator trains one model at a time.
+        yield from (_work(job, results, data_dir) for job in jobs)
+        return
+    # Not forked: torch's threads do not survive that.
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+        futures = [pool.submit(_work, job, results, data_dir) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _work(job: Job, results: Path, data_dir: Path | None) -> str:
+    """Train the model of a job and measure it with its checkpoints."""
+    from benchmark.runner import Options, run_pass
+    from models_zoo.training import train
+
+    for model in job.models:
+        train(model, data_dir=data_dir)
+    if job.shifts:
+        for work in _plan(job, results, data_dir).passes:
+            for _ in run_pass(work, options=Options(device="auto", data_dir=data_dir)):
+                pass
+    return job.spec.name
+
+
+def _finished(job: Job, results: Path, data_dir: Path | None) -> bool:
+    from models_zoo.recipe import trained_file
+
+    if not all(trained_file(model, data_dir=data_dir).is_file() for model in job.models):
+        return False
+    return not _plan(job, results, data_dir).passes
+
+
+def _plan(job: Job, results: Path, data_dir: Path | None) -> Plan:
+    from benchmark.planning import contestant, plan
+    from benchmark.store import Store
+    from models_zoo.recipe import trained_file
+
+    contestants = [contestant(model, weights=trained_file(model, data_dir=data_dir)) for model in job.models]
+    return plan(contestants, job.shifts, store=Store(results), data_dir=data_dir)
+
+
+def _result(cell: Cell, plan: Plan) -> Result:
+    found = plan.finished.get(cell.folder)
+    if found is None:
+        from benchmark.store import RESULT
+
+        raise ResultsError(
+            f"{cell.contestant.spec.name!r} could not be measured on {cell.shift.name!r}",
+            hint=f"{cell.folder / RESULT} says why",
+        )
+    return found
