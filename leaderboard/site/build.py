@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from benchmark.plots.style import FAMILIES
 from benchmark.scales import Scale
+from benchmark.suites import SUITES
 from leaderboard.report import TIERS
 from leaderboard.site.charts import reliability_note, scatter_line, severity_curves
 from leaderboard.site.rows import Cell, Lines, SiteRow, SiteSuite, site_suites
@@ -304,9 +305,8 @@ def _command(suite: SiteSuite, row: SiteRow) -> str:
     name = row.name if row.entry is not None else (row.origin.library_key if row.origin else "")
     if not name:
         return ""
-    asked = f"--suite {shlex.quote(suite.name)}"
-    if suite.name in {spec.name for spec in suite.shifts}:
-        asked = f"--shift {shlex.quote(suite.name)}"
+    kind = "--suite" if suite.name in SUITES.names() else "--shift"
+    asked = f"{kind} {shlex.quote(suite.name)}"
     return f"robustbench-shift eval --model {shlex.quote(name)} {asked}"
 
 

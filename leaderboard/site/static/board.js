@@ -15,14 +15,15 @@ for (const row of rows) row.text = [row.name, row.source, ...row.training].join(
 const held = (column) => rows.reduce((sum, row) => sum + row.cells.has(column), 0);
 const shifted = data.shifts.map((shift, column) => ({ ...shift, column, rows: held(column) })).filter((one) => one.reference !== null && one.reference !== undefined);
 // Of several references only the one that most models have is a column unless asked for.
-const mainReference = [...new Set(shifted.map((one) => one.reference))].sort((a, b) => held(b) - held(a)).slice(0, 1);
+const references = data.shifts.map((_, column) => column).filter((column) => data.shifts[column].reference === null);
+const mainReference = [...references].sort((a, b) => held(b) - held(a)).slice(0, 1);
 const usual = [...shifted].filter((one) => one.kind !== "corruption").sort((a, b) => b.rows - a.rows).slice(0, SHOWN).map((one) => one.column);
 
 // Families that squeeze the others into a corner; a click on the legend shows them.
 const hidden = new Set(["unclassified", "low-accuracy"].filter((name) => rows.some((row) => row.family.name !== name)));
 
 // The first view shows the shift that has the best line, among those that most models have.
-const strength = (one) => [one.rows > 0.5 * Math.max(...shifted.map((other) => other.rows)) ? 1 : 0, data.lines[one.column]?.probit?.r2 ?? -1];
+const strength = (one) => [one.kind !== "corruption" && one.rows > 0.5 * Math.max(...shifted.map((other) => other.rows)) ? 1 : 0, data.lines[one.column]?.probit?.r2 ?? -1];
 const first = [...shifted].sort((a, b) => strength(b)[0] - strength(a)[0] || strength(b)[1] - strength(a)[1])[0] || { name: "" };
 const state = Object.assign({ scale: "probit", shift: "", q: "", family: "", tier: "", training: "", sort: "", page: 0, columns: null }, fromAddress());
 if (!shifted.some((one) => one.name === state.shift)) state.shift = first.name;
@@ -150,6 +151,7 @@ function drawScatter() {
   const shift = chosen();
   if (chart) chart.destroy();
   chart = null;
+  $("scatter").closest("section").hidden = !shift;
   if (!shift) return;
   const place = SCALES[state.scale], at = (points) => place(points / 10000), reference = data.shifts[shift.reference];
   const points = matching().filter((row) => row.cells.has(shift.column) && row.cells.has(shift.reference));
