@@ -105,11 +105,13 @@ def measure(jobs: Sequence[Job], *, setting: Setting, what: str = "training and 
     left = [job for job in jobs if not _finished(job, results, setting.data_dir)]
     done = len(jobs) - len(left)
     setting.say(what, done, len(jobs))
-    for depth in sorted({_depth(job.spec) for job in left}):
-        wave = [job for job in left if _depth(job.spec) == depth]
-        for _ in _side_by_side(wave, results, setting.data_dir):
-            done += 1
-            setting.say(what, done, len(jobs))
+    waves = [
+        [job for job in left if _depth(job.spec) == depth]
+        for depth in sorted({_depth(job.spec) for job in left})
+    ]
+    for _ in _side_by_side(waves, results, setting.data_dir):
+        done += 1
+        setting.say(what, done, len(jobs))
     cells = {}
     for job in jobs:
         plan = _plan(job, results, setting.data_dir)
@@ -126,13 +128,14 @@ def _depth(spec: ModelSpec) -> int:
     return 0 if start is None else 1 + _depth(start)
 
 
-def _side_by_side(jobs: Sequence[Job], results: Path, data_dir: Path | None) -> Iterator[str]:
-    """The names of the jobs as they are done."""
+def _side_by_side(waves: Sequence[Sequence[Job]], results: Path, data_dir: Path | None) -> Iterator[str]:
+    """The names of the jobs as they are done; a wave begins when the one before it has ended."""
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from multiprocessing import get_context
 
     from models_zoo.recipe import recipe_of
 
+    jobs = [job for wave in waves for job in wave]
     workers = min(len(jobs), MOST_WORKERS, os.cpu_count() or 1)
     if workers < 2 or any(recipe_of(job.spec).accelerator for job in jobs):
         # One accelerator trains one model at a time.
@@ -141,10 +144,11 @@ def _side_by_side(jobs: Sequence[Job], results: Path, data_dir: Path | None) -> 
     # Not forked: torch's threads do not survive that.
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-        futures = [pool.submit(_work, job, results, data_dir) for job in jobs]
         try:
-            for future in as_completed(futures):
-                yield future.result()
+            for wave in waves:
+                futures = [pool.submit(_work, job, results, data_dir) for job in wave]
+                for future in as_completed(futures):
+                    yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

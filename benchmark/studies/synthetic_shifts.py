@@ -1,0 +1,250 @@
+"""Does pre-training help only where the reference gives no support?
+
+Section 5.1 and Figure 4 of Cohen-Wang et al. 2024 (arXiv 2403.00194) at a small scale: models pre-trained on
+other images and tuned, against models from scratch, on shifts in support and out of support. Two lines, as
+the paper draws them in different places: through models trained on shares of the data (Appendix B.5), and
+through checkpoints of one training (Appendix B.3). Beside effective robustness stands what needs no line: the
+gain in shifted accuracy over the scratch model of the same reference accuracy. And a control, pre-trained on
+the same images without the transformations: what it gains comes from more data, not from having seen them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from benchmark.studies.study import STUDIES, Findings, Setting, Study, Table, Verdict, decided
+from benchmark.studies.synthetic_models import (
+    ARMS,
+    METHODS,
+    SMOKE,
+    SUITES,
+    Sizes,
+    Suite,
+    scratch_jobs,
+    scratch_model,
+    tuned_jobs,
+    tuned_name,
+)
+from benchmark.studies.synthetic_numbers import LINES, by_support, means, of_seed
+
+if TYPE_CHECKING:
+    from benchmark.studies.measuring import Measured
+
+NAME = "synthetic-shifts"
+STUDIES.register(
+    Study(
+        name=NAME,
+        title="pre-trained models on synthetic shifts in support and out of support",
+        citation="Cohen-Wang, Vendrow and Madry 2024, arXiv 2403.00194, Section 5.1, Figure 4",
+        run="benchmark.studies.synthetic_shifts:run",
+        suites=("digits",),
+    )
+)
+
+SMALL = 0.03  # an effective robustness within ± 3 points is none
+
+
+def run(setting: Setting) -> Findings:
+    """Train, measure, and compare with the lines of every seed."""
+    from benchmark.plots.seeds import seeds_figure
+    from benchmark.studies.measuring import measure
+
+    assert setting.suite is not None, "the study has suites"
+    suite, sizes = SUITES[setting.suite], SMOKE if setting.smoke else Sizes()
+    if setting.smoke:
+        suite = dataclasses.replace(suite, shifts={name: suite.shifts[name] for name in suite.smoke})
+    jobs = [
+        job
+        for seed in setting.seeds
+        for job in (
+            *scratch_jobs(suite, sizes, seed=seed),
+            *tuned_jobs(suite, sizes, name=setting.suite, seed=seed),
+        )
+    ]
+    measured = measure(jobs, setting=setting)
+    shifts = {
+        shift: of_shift(measured, suite, sizes, setting=setting, reference=reference, shift=shift)
+        for reference, of_reference in suite.shifts.items()
+        for shift in of_reference
+    }
+    numbers: dict[str, Any] = {"shifts": shifts, "by_support": by_support(shifts)}
+    return Findings(
+        study=NAME,
+        configuration={
+            "suite": setting.suite,
+            **dataclasses.asdict(suite),
+            **dataclasses.asdict(sizes),
+            "seeds": list(setting.seeds),
+            "smoke": setting.smoke,
+        },
+        numbers=numbers,
+        tables=tables(shifts),
+        verdicts=verdicts(numbers),
+        figures={NAME: partial(seeds_figure, shifts)},
+    )
+
+
+def of_shift(
+    measured: Measured, suite: Suite, sizes: Sizes, *, setting: Setting, reference: str, shift: str
+) -> dict[str, Any]:
+    """Every number of a shift: each seed's lines and models, and the means over the seeds."""
+    from shifts.spec import SHIFTS
+
+    assert setting.suite is not None
+    rows = []
+    for seed in setting.seeds:
+        models = {
+            share: scratch_model(suite, sizes, reference=reference, share=share, seed=seed).name
+            for share in sizes.shares
+        }
+        whole = models[max(models)]
+        names = {
+            "shares": tuple(models.values()),
+            "checkpoints": (*(f"{whole}@epoch-{epoch}" for epoch in sizes.checkpoints), whole),
+        }
+        lines = {
+            line: [measured.point(model, reference=reference, shift=shift) for model in of_line]
+            for line, of_line in names.items()
+        }
+        tuned = {
+            (arm, method): tuned_name(setting.suite, arm, method, reference=reference, seed=seed)
+            for arm in ARMS
+            for method in METHODS
+        }
+        accuracies = {
+            key: (measured.accuracy(model, reference), measured.accuracy(model, shift))
+            for key, model in tuned.items()
+        }
+        rows.append(
+            {"seed": seed, **of_seed(lines, accuracies, reference=reference, shift=shift, whole=whole)}
+        )
+    return {"reference": reference, "support": SHIFTS.get(shift).support, "seeds": rows, "means": means(rows)}
+
+
+def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
+    """What the numbers say of Figure 4, of the lines it needs, and of the control."""
+    found = []
+    shifts = numbers["shifts"]
+    for shift, one in shifts.items():
+        if one["support"] != "in":
+            continue
+        estimates = {line: one["means"]["pre-trained"]["effective_robustness"][line] for line in LINES}
+        first = estimates["shares"]
+        contained = first["low"] >= -SMALL and first["high"] <= SMALL
+        found.append(
+            decided(
+                f"in support, pre-training gives no effective robustness: {shift} (within ± 3 points)",
+                holds=contained,
+                noise=not contained and first["low"] <= SMALL and first["high"] >= -SMALL,
+                evidence=[
+                    *(f"{points(each)} over the line of {line}" for line, each in estimates.items()),
+                    f"the interval {'holds' if first['low'] <= 0 <= first['high'] else 'does not hold'} zero",
+                    f"raw gain {points(one['means']['pre-trained']['gain'])}",
+                    _weak(one),
+                ],
+            )
+        )
+    for measure, words in (("shares", "effective robustness"), ("gain", "gain at matched accuracy")):
+        each = numbers["by_support"]["pre-trained"][measure]
+        outside = [one for one in shifts.values() if one["support"] == "out"]
+        weak = sum(one["means"]["weak_fits"]["shares"] for one in outside)
+        lines = sum(len(one["seeds"]) for one in outside)
+        caution = [f"{weak} of {lines} lines out of support are weak fits"] if measure == "shares" else []
+        found.append(
+            decided(
+                f"pre-training helps out of support, and more than in support (Figure 4): {words}",
+                holds=each["difference"]["low"] > 0 and each["out"]["low"] > 0,
+                noise=each["difference"]["low"] <= 0 <= each["difference"]["high"],
+                evidence=[
+                    f"out of support {points(each['out'])}, in support {points(each['in'])}",
+                    f"difference {points(each['difference'])}",
+                    *caution,
+                ],
+            )
+        )
+    found.append(_line_verdict(shifts))
+    for shift, one in shifts.items():
+        if one["support"] == "out":
+            found.append(
+                decided(
+                    f"the benefit on {shift} is more than more data gives (control without transformations)",
+                    holds=one["means"]["over_control"]["low"] > 0,
+                    noise=one["means"]["over_control"]["low"] <= 0 <= one["means"]["over_control"]["high"],
+                    evidence=[
+                        f"shifted accuracy {points(one['means']['over_control'])} above the control",
+                        f"gain {points(one['means']['pre-trained']['gain'])}, "
+                        f"of the control {points(one['means']['control']['gain'])}",
+                    ],
+                )
+            )
+    return tuple(found)
+
+
+def _line_verdict(shifts: Mapping[str, Mapping[str, Any]]) -> Verdict:
+    weak = {shift: one for shift, one in shifts.items() if any(one["means"]["weak_fits"].values())}
+    return decided(
+        "scratch models lie on a line, so that effective robustness has a meaning (r² of 0.7 or more)",
+        holds=not weak,
+        evidence=[f"{shift}: {_weak(one)}" for shift, one in weak.items()] or "no weak fit in any seed",
+    )
+
+
+def _weak(one: Mapping[str, Any]) -> str:
+    counts = ", ".join(f"{count} through {line}" for line, count in one["means"]["weak_fits"].items())
+    return f"weak fits in {len(one['seeds'])} seeds: {counts}"
+
+
+def points(one: Mapping[str, Any]) -> str:
+    """An estimate in points."""
+    return f"{100 * one['value']:+.1f} [{100 * one['low']:+.1f}, {100 * one['high']:+.1f}]"
+
+
+def tables(shifts: Mapping[str, Mapping[str, Any]]) -> tuple[Table, ...]:
+    """Effective robustness over both lines, and the accuracies themselves."""
+
+    def over_line(one: Mapping[str, Any], arm: str, line: str) -> str:
+        flag = " weak fit" if 2 * one["means"]["weak_fits"][line] > len(one["seeds"]) else ""
+        return points(one["means"][arm]["effective_robustness"][line]) + flag
+
+    def squares(one: Mapping[str, Any], line: str) -> str:
+        return " ".join(f"{row['lines'][line]['r2']:.2f}" for row in one["seeds"])
+
+    def pair(one: Mapping[str, Any]) -> str:
+        return f"{100 * one['reference']['value']:.1f} / {100 * one['shift']['value']:.1f}"
+
+    robustness = Table(
+        title="effective robustness, points, mean over seeds with its 95 % interval; r² of each seed's line",
+        header=("shift", "support", "line through", "pre-trained", "control", "r²"),
+        rows=tuple(
+            (
+                shift if number == 0 else "",
+                one["support"] if number == 0 else "",
+                line,
+                *(over_line(one, arm, line) for arm in ARMS),
+                squares(one, line),
+            )
+            for shift, one in shifts.items()
+            for number, line in enumerate(LINES)
+        ),
+    )
+    accuracies = Table(
+        title="accuracy (%) on reference / shift, and gain in shifted accuracy over the scratch model of the "
+        "same reference accuracy (where that is higher than any scratch model's: over the best)",
+        header=("shift", "scratch", "pre-trained", "control", "gain", "beyond", "gain of the control",
+                "over the control"),
+        rows=tuple(
+            (
+                shift,
+                *(pair(one["means"][who]) for who in ("scratch", *ARMS)),
+                points(one["means"]["pre-trained"]["gain"]),
+                f"{100 * one['means']['pre-trained']['unmatched']['value']:+.1f}",
+                points(one["means"]["control"]["gain"]),
+                points(one["means"]["over_control"]),
+            )
+            for shift, one in shifts.items()
+        ),
+    )  # fmt: skip
+    return robustness, accuracies
