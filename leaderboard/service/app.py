@@ -22,9 +22,10 @@ from leaderboard.service import queue, tokens
 from leaderboard.service.database import Database
 from leaderboard.service.logs import log
 from leaderboard.service.settings import Settings
+from leaderboard.service.showing import Shower, prepare
 from leaderboard.service.tables import Submission, Token
 from leaderboard.service.uploads import Refused, receive, received
-from leaderboard.service.worker import Worker, show
+from leaderboard.service.worker import Worker
 
 DIGEST = r"^[0-9a-f]{64}$"
 HEADERS = {
@@ -82,9 +83,9 @@ def create_app(settings: Settings, *, workers: int = 1) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        crew = [Worker(database, settings) for _ in range(workers)]
+        crew: list[Worker | Shower] = [Worker(database, settings) for _ in range(workers)]
         if settings.site:
-            await run_in_threadpool(show, settings)
+            crew.append(Shower(settings))
         for worker in crew:
             worker.start()
         log("started", workers=workers, board=str(settings.board))
@@ -106,7 +107,7 @@ def create_app(settings: Settings, *, workers: int = 1) -> FastAPI:
     )
     _routes(app, database, settings)
     if settings.site:
-        settings.storage.mkdir(parents=True, exist_ok=True)
+        prepare(settings)
         app.mount("/", StaticFiles(directory=settings.shown, html=True, check_dir=False), name="site")
     return app
 

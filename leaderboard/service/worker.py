@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any, cast
 
-from leaderboard.board import Board
 from leaderboard.service import queue
 from leaderboard.service.database import Database
 from leaderboard.service.logs import log
@@ -72,8 +69,6 @@ class Worker(threading.Thread):
         )
         seconds = round(time.monotonic() - started, 2)
         log("verification ends", submission=submission.id, status=status, kept=kept, seconds=seconds)
-        if status == "accepted" and self.settings.site:
-            show(self.settings)
 
     def _judged(self, submission: str) -> dict[str, Any] | None:
         """What the process says; None when the worker is to stop or has lost its lease."""
@@ -104,28 +99,3 @@ class Worker(threading.Thread):
         last = complaint.strip().splitlines()[-1] if complaint.strip() else "no word"
         log("verification died", submission=submission, code=process.returncode, said=last)
         return {"status": "error", "message": f"the verification ended with code {process.returncode}"}
-
-
-def show(settings: Settings) -> None:
-    """Build the site of the board as it is now, then put it in place of the last one in one step."""
-    from leaderboard.site.build import build
-
-    board = Board(settings.board)
-    if not board.entries() and not settings.claimed:
-        return
-    folder = settings.storage / "sites" / f"{board.head[:12]}-{secrets.token_hex(4)}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    build(board, folder, claimed=settings.claimed)
-    link = settings.shown.with_name(f"site.{os.getpid()}.{secrets.token_hex(4)}")
-    link.symlink_to(folder.resolve(), target_is_directory=True)
-    link.replace(settings.shown)
-    _forget(folder)
-
-
-def _forget(current: Path) -> None:
-    """Sites before the last one; the last stays for requests that are under way."""
-    others = sorted(
-        (path for path in current.parent.iterdir() if path != current), key=lambda p: p.stat().st_mtime
-    )
-    for path in others[:-1]:
-        shutil.rmtree(path, ignore_errors=True)

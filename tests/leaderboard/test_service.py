@@ -393,6 +393,11 @@ def test_the_site_is_served_and_follows_the_board(tmp_path: Path) -> None:
     Board(storage / "entries").add(bundle(tmp_path / "one", "shown", seed=50))
     with TestClient(create_app(settings, workers=1)) as client:
         page = client.get("/")
+        for _ in range(300):
+            if "shown" in page.text:
+                break
+            time.sleep(0.2)  # the first site is being built
+            page = client.get("/")
         assert page.status_code == 200
         assert "default-src 'self'" in page.headers["Content-Security-Policy"]
         assert "shown" in page.text
