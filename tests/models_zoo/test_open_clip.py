@@ -50,7 +50,9 @@ def test_the_shipped_table_is_that_of_the_library() -> None:
     if table.version != open_clip.__version__:
         pytest.skip(f"the table is of version {table.version}")
     made = json.loads(library_index.make("open_clip"))["entries"]
-    assert {name: entry for name, entry in made.items() if name not in TINY} == table.entries
+    # Other tests of this process bring architectures of their own into the library.
+    own = {name for name in made if name in TINY or name.startswith("hf-")}
+    assert {name: entry for name, entry in made.items() if name not in own} == table.entries
 
 
 @pytest.mark.parametrize("spelling", [str, str.upper, str.lower])
