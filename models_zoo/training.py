@@ -235,7 +235,10 @@ class _StageRun:
         self.scaler = torch.amp.GradScaler(kind, enabled=precision == "float16" and kind != "mps")
         self.forward = torch.compile(network) if run.options.compile else network
         self.rates = learning_rates(
-            stage, steps=stage.epochs * run.per_epoch[number], per_epoch=run.per_epoch[number]
+            stage,
+            steps=stage.epochs * run.per_epoch[number],
+            per_epoch=run.per_epoch[number],
+            only=run.options.steps,
         )
         # The last stage alone has checkpoints; one that is asked for ends the run.
         last = number == len(run.recipe.stages) - 1 and run.folder is not None
