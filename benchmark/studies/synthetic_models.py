@@ -112,7 +112,9 @@ def scratch_model(suite: Suite, sizes: Sizes, *, reference: str, share: int, see
     return dataclasses.replace(spec, recipe=short)
 
 
-def tuned_jobs(suite: Suite, sizes: Sizes, *, name: str, seed: int) -> list[Job]:
+def tuned_jobs(
+    suite: Suite, sizes: Sizes, *, name: str, seed: int, methods: Sequence[str] = METHODS
+) -> list[Job]:
     """Models pre-trained with and without the transformations, and each tuned to every reference."""
     from benchmark.studies.measuring import Job
     from models_zoo.recipe import Recipe, Stage, recipe_of
@@ -141,7 +143,7 @@ def tuned_jobs(suite: Suite, sizes: Sizes, *, name: str, seed: int) -> list[Job]
         jobs.append(Job(spec=start))
         for reference, shifts in suite.shifts.items():
             specs = tuple(SHIFTS.get(one) for one in (reference, *shifts))
-            for method in METHODS:
+            for method in methods:
                 spec = tuned(
                     start,
                     stages_of(method, suite, sizes, reference=reference),
