@@ -143,6 +143,27 @@ def test_the_shipped_board_builds_and_stays_small(
         assert all(name in text for name in loaded)
         assert "http:" not in text
         assert 'src="http' not in text
+    if BROWSER is not None:
+        _look_at_imagenet(tmp_path / "site" / "suite" / "imagenet.html")
+
+
+def _look_at_imagenet(path: Path) -> None:
+    """2,000 published models: another shift, another page of the table, a model that is found by its name."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        page = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS).new_page()
+        page.goto(path.as_uri())
+        assert "imagenet-v2" in page.locator("#shift").input_value()
+        assert "slope 0.962" in page.locator("#line").inner_text(), "the line of the testbed"
+        page.locator("#shift").select_option("imagenet-sketch")
+        assert "r² 0.865" in page.locator("#line").inner_text()
+        page.get_by_role("button", name="Next").click()
+        assert page.locator("#page").inner_text().startswith("Page 2")
+        page.locator("#search").fill("vit-b-16 openai")
+        page.wait_for_function("document.getElementById('count').textContent.length < 30")
+        page.wait_for_function("document.querySelectorAll('#models tbody tr').length < 10")
+        assert "61.9" in page.locator("#models tbody").inner_text(), "CLIP ViT-B/16 on ImageNet-V2"
 
 
 @pytest.fixture(scope="module")
