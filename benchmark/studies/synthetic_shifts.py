@@ -127,7 +127,7 @@ def of_shift(
 def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
     """What the numbers say of Figure 4, of the lines it needs, and of the control."""
     found = []
-    shifts = numbers["shifts"]
+    shifts = dict(sorted(numbers["shifts"].items()))
     for shift, one in shifts.items():
         if one["support"] != "in":
             continue
