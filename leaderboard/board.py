@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from leaderboard.container import open_container, table_name, write_zip
-from leaderboard.entry import Entry, make_entry
+from leaderboard.entry import ENTRY, Entry, make_entry
 from leaderboard.keys import Keys
 from leaderboard.lints import Known
-from leaderboard.log import NAME, START, Event, Line, append, broken_links, parse, read_log
+from leaderboard.log import NAME, START, Event, Line, append, read_log
 from leaderboard.report import TIERS, Tier, VerificationReport
 from leaderboard.table import Answers, decode
 from leaderboard.verify import verify
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 SHIPPED = Path(__file__).resolve().parent / "entries"
-ENTRY, REPORT, BUNDLE = "entry.json", "report.json", "bundle.zip"
+REPORT, BUNDLE = "report.json", "bundle.zip"
 
 Status = Literal["active", "superseded", "withdrawn"]
 
@@ -268,60 +268,9 @@ class Board:
         Args:
             head: hash of the last line as somebody kept it; a log that was cut off or rewritten has another.
         """
-        try:
-            lines = parse(self.log_path)
-        except CorruptDataError as error:
-            return [error.message]
-        wrong = list(broken_links(lines))
-        if head is not None and head not in [START, *(line.hash for line in lines)]:
-            wrong.append(f"no line of the log has the hash {head}: lines were removed or rewritten")
-        wrong += self._wrong_files(lines)
-        if wrong:
-            return wrong
-        for standing in self.entries():
-            if progress is not None:
-                progress(standing.entry.id)
-            wrong += self._differences(standing, keys or Keys())
-        return wrong
+        from leaderboard.audit import audit
 
-    def _differences(self, standing: BoardEntry, keys: Keys) -> Iterator[str]:
-        entry = standing.entry
-        if any("definition" in why for why in standing.incomparable.values()):
-            return  # this version cannot score it; its files have the hashes of the log
-        verified = verify(self.bundle(entry.id), keys=keys, known=self.known(before=entry.id))
-        stored = self.report(entry.id)
-        for old, new in zip(stored.checks, verified.report.checks, strict=False):
-            if old != new:
-                yield f"{entry.id}: check {old.name} was {old.status}, is {new.status}: {new.detail}"
-        if stored.bundle != verified.report.bundle:
-            yield f"{entry.id}: the bundle has another digest than its report"
-        if stored.flagged != verified.report.flagged:
-            yield f"{entry.id}: lints flag {verified.report.flagged}, the report says {stored.flagged}"
-        if verified.manifest is not None and verified.scored:
-            again = make_entry(
-                verified.manifest,
-                verified.scored,
-                bundle=entry.bundle,
-                added=entry.added,
-                accepted=entry.accepted,
-            )
-            if again != entry:
-                yield f"{entry.id}: re-scoring gives another entry than {ENTRY}"
-
-    def _wrong_files(self, lines: Sequence[Line]) -> Iterator[str]:
-        expected: dict[str, str] = {}
-        for line in lines:
-            expected |= {f"{line.entry}/{name}": value for name, value in line.files.items()}
-        for name, value in expected.items():
-            path = self.folder / name
-            if not path.is_file():
-                yield f"{name} is missing"
-            elif hashlib.sha256(path.read_bytes()).hexdigest() != value:
-                yield f"{name} is not the file that the log lists (SHA-256)"
-        for path in sorted(self.folder.rglob("*")) if self.folder.is_dir() else ():
-            name = path.relative_to(self.folder).as_posix()
-            if path.is_file() and name not in expected and name not in (NAME, ".lock"):
-                yield f"{name} is not in the log"
+        return audit(self, keys=keys, head=head, progress=progress)
 
     def _entry(self, name: str) -> Entry:
         path = self.folder / name / ENTRY

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from leaderboard.verify import Scored
 
 SCHEMA_VERSION = 1
+ENTRY = "entry.json"  # the file it lies in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

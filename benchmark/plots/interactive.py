@@ -19,6 +19,7 @@ from shifts.local import write_atomic
 
 _SHAPES = {"o": "circle", "s": "square", "D": "diamond", "^": "up", "v": "down", "P": "plus", ".": "circle"}
 # So weak that they squeeze the others into a corner; one click shows them.
+PROBIT = "probit.js"  # the leaderboard's site loads it, too
 _HIDDEN = ("unclassified", "low-accuracy")
 
 
@@ -43,8 +44,9 @@ def page(panels: Sequence[Panel], *, level: float = 0.95) -> str:
     text = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":")).replace(
         "<", "\\u003c"
     )
-    template = importlib.resources.files("benchmark.plots").joinpath("page.html").read_text(encoding="utf-8")
-    return template.replace("@DATA@", text)
+    folder = importlib.resources.files("benchmark.plots")
+    template, probit = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("page.html", PROBIT))
+    return template.replace("@PROBIT@", probit).replace("@DATA@", text)
 
 
 def save_page(panels: Sequence[Panel], path: Path, *, level: float = 0.95) -> None:

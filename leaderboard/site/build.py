@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from benchmark.plots.interactive import PROBIT
 from benchmark.plots.style import FAMILIES
 from benchmark.scales import Scale
 from benchmark.suites import SUITES
@@ -115,6 +116,7 @@ class _Pages:
             folder = "static" if name in STATIC else "vendor"
             data = files("leaderboard.site").joinpath(folder, name).read_bytes()
             self._write(f"assets/{name}", data)
+        self._write(f"assets/{PROBIT}", files("benchmark.plots").joinpath(PROBIT).read_bytes())
         self._page("index.html", "index.html", depth=0, cards=[_card(suite) for suite in self.suites])
         for suite in self.suites:
             self._suite(suite)
