@@ -194,7 +194,7 @@ def _line_verdict(shifts: Mapping[str, Mapping[str, Any]]) -> Verdict:
 
 
 def _weak(one: Mapping[str, Any]) -> str:
-    counts = ", ".join(f"{count} through {line}" for line, count in one["means"]["weak_fits"].items())
+    counts = ", ".join(f"{one['means']['weak_fits'][line]} through {line}" for line in LINES)
     return f"weak fits in {len(one['seeds'])} seeds: {counts}"
 
 
