@@ -123,7 +123,7 @@ def _only_suite(stored: Sequence[tuple[Path, Result]], model: str) -> str:
     whole = {
         suite.name: members
         for suite in SUITES
-        if (members := frozenset(spec.name for spec in suite.shifts())) and members <= have
+        if (members := frozenset(spec.name for spec in suite_shifts(suite.name))) and members <= have
     }
     # The smaller of two suites that are both complete says less.
     widest = [name for name, members in whole.items() if not any(members < other for other in whole.values())]

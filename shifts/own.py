@@ -31,6 +31,8 @@ PATH_COLUMN, LABEL_COLUMN, ID_COLUMN = ".path", ".label", ".id"  # a user's colu
 OwnKind = Literal["natural", "corruption", "synthetic", "spurious"]
 KINDS: tuple[str, ...] = get_args(OwnKind)
 
+LOADER = "shifts.own:load"
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
@@ -74,7 +76,7 @@ class Declaration:
             licence="the user's own data",
             citation="the user's own data",
             homepage="this project",
-            loader="shifts.own:load",
+            loader=LOADER,
             layouts=(f"robustbench-shift data add --name {self.name} --images DIR --labels CSV --replace",),
         )
 
