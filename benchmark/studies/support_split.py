@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 NAME = "support-split"
 SUITES = {
     "digits": "benchmark.studies.support_planted:run",
+    "pacs": "benchmark.studies.support_natural:run",
 }
 STUDIES.register(
     Study(
