@@ -53,6 +53,21 @@ def test_a_planted_mixture_is_taken_apart() -> None:
         assert inside[truth].mean() >= 0.99
 
 
+@pytest.mark.parametrize("seed", [1, 2, 5])
+def test_regularisation_is_not_chosen_by_a_measure_that_much_support_saturates(seed: int) -> None:
+    """Where 40 % of the shift is the reference, all strengths have one AUROC, but not the same ratios."""
+    draw = np.random.default_rng(seed)
+    reference = draw.normal(0, 1, (600, 64)) @ draw.normal(0, 1, (64, 64))
+    truth = draw.random(600) < 0.4
+    shift = reference + np.where(truth, 0.0, 4.0)[:, None] * draw.normal(0, 1, 64)
+    ids = names("i", 600)
+    found = density_ratio(reference, shift, reference_ids=ids, shift_ids=ids, folds=5)
+    inside = found.in_support()
+    assert truth[inside].mean() >= 0.99
+    assert inside[truth].mean() >= 0.99
+    assert 0.7 < found.temperature < 1.3
+
+
 def test_the_split_does_not_depend_on_the_order_of_the_examples() -> None:
     draw = np.random.default_rng(2)
     reference, shift = draw.normal(0, 1, (120, 3)), draw.normal(0.5, 1, (80, 3))
