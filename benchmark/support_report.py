@@ -117,6 +117,8 @@ def support_report(ratio: DensityRatio, *, threshold: float = THRESHOLD) -> Supp
     Args:
         threshold: of p(x | reference) / p(x | shift); 0.2 in the paper, 0.1 in its notebook.
     """
+    from scipy.special import expit
+
     n_shift, n_reference = len(ratio.shift), len(ratio.reference)
     thresholds = dict.fromkeys((threshold, THRESHOLD, 0.1))
     logits = np.concatenate([ratio.reference_logits, ratio.shift_logits])
@@ -129,7 +131,7 @@ def support_report(ratio: DensityRatio, *, threshold: float = THRESHOLD) -> Supp
         reference_share=clopper_pearson(int((ratio.reference >= threshold).sum()), n_reference),
         auroc=auroc(ratio.reference_logits, ratio.shift_logits),
         temperature=ratio.temperature,
-        calibration=calibration_curve(1 / (1 + np.exp(-logits)), target),
+        calibration=calibration_curve(expit(logits), target),
     )
 
 
