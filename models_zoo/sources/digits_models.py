@@ -163,7 +163,7 @@ def load(
 
 
 def pixel_noise(images: NDArray[np.uint8], draw: np.random.Generator) -> NDArray[np.uint8]:
-    """Gaussian noise of standard deviation 0.3 on [0, 1]: without it a small network reads single pixels."""
+    """Gaussian noise of standard deviation 0.1 on [0, 1]: without it a small network reads single pixels."""
     import numpy as np
 
     noisy = images + draw.normal(scale=0.1 * 255.0, size=images.shape)
