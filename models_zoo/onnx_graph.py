@@ -107,6 +107,35 @@ def read_graph(path: Path) -> Graph:
     return _checked(path, graph, inputs[0], outputs[0])
 
 
+def with_features(path: Path, graph: Graph) -> tuple[str, bytes]:
+    """The graph with one more output: what enters the linear layer that gives the logits.
+
+    Returns:
+        Name of the output, and the graph as bytes.
+
+    Raises:
+        UserError: it does not end with a linear layer, or keeps tensors in files of their own.
+    """
+    onnx = need("onnx")
+    model = _read(path)
+    made = {name: node for node in model.graph.node for name in node.output}
+    weights = {tensor.name for tensor in model.graph.initializer}
+    name: str | None = graph.output_name
+    # A linear layer is a Gemm, or a MatMul with an Add behind it.
+    while name in made and made[name].op_type in ("Add", "Identity"):
+        name = next((one for one in made[name].input if one not in weights), None)
+    last = made.get(name or "")
+    if last is None or last.op_type not in ("Gemm", "MatMul") or external_files(path):
+        raise UserError(
+            f"{path.name} does not show what enters its last layer, and so gives no features",
+            hint="it has to end with a linear layer and hold its tensors itself",
+        )
+    seen = last.input[0]
+    kind = onnx.TensorProto.FLOAT if graph.dtype == "float32" else onnx.TensorProto.FLOAT16
+    model.graph.output.append(onnx.helper.make_tensor_value_info(seen, kind, None))
+    return seen, model.SerializeToString()
+
+
 def _checked(path: Path, graph: Any, given: Any, answer: Any) -> Graph:
     onnx = need("onnx")
     kind = given.type.tensor_type

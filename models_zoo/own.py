@@ -13,6 +13,7 @@ from shifts.errors import UserError, WeightsError
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from models_zoo.classifier import TorchClassifier
 
@@ -125,3 +126,15 @@ def in_batches_of(size: int, images: torch.Tensor, answer: Any) -> torch.Tensor:
             batch = torch.cat([batch, batch.new_zeros((lacking, *batch.shape[1:]))])
         found.append(answer(batch)[: size - lacking])
     return torch.cat(found)
+
+
+def last_linear(network: nn.Module, outputs: int) -> nn.Module | None:
+    """The layer that gives the answers, if it is a linear one: its input is the feature vector.
+
+    Args:
+        outputs: how many answers there are.
+    """
+    from torch import nn
+
+    found = [one for one in network.modules() if isinstance(one, nn.Linear) and one.out_features == outputs]
+    return found[-1] if found else None

@@ -22,7 +22,7 @@ from models_zoo.hub_config import (
     timm_config,
 )
 from models_zoo.overrides import suite_of
-from models_zoo.own import own_spec, tried
+from models_zoo.own import last_linear, own_spec, tried
 from models_zoo.spec import MODELS, HubFile, ModelSpec
 from shifts.errors import LabelSpaceError, UserError, WeightsError
 from shifts.labels import ANY, LABEL_SPACES
@@ -175,7 +175,10 @@ def load_timm(
     )
     if weights is not None:
         load_into(network, load_state_dict(weights), where=weights)
-    return tried(TorchClassifier(spec, _ordered(network, spec), device=device, precision=precision))
+    head = last_linear(network, given["outputs"])
+    return tried(
+        TorchClassifier(spec, _ordered(network, spec), head=head, device=device, precision=precision)
+    )
 
 
 def load_transformers(
@@ -218,7 +221,10 @@ def load_transformers(
         def forward(self, images: Any) -> Any:
             return self.network(pixel_values=images).logits
 
-    return tried(TorchClassifier(spec, _ordered(Logits(), spec), device=device, precision=precision))
+    head = last_linear(network, config.num_labels)
+    return tried(
+        TorchClassifier(spec, _ordered(Logits(), spec), head=head, device=device, precision=precision)
+    )
 
 
 def load_open_clip(

@@ -10,9 +10,11 @@ from models_zoo.spec import MODELS, LocalFile, ModelSpec
 from shifts.errors import LabelSpaceError, UserError, WeightsError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
-    from models_zoo.classifier import TorchClassifier
+    from models_zoo.classifier import Images, TorchClassifier
     from models_zoo.onnx_graph import Graph
 
 PREFIX = "onnx:"
@@ -48,7 +50,7 @@ def load(
 
     from models_zoo.classifier import TorchClassifier
     from models_zoo.heads import outputs_of
-    from models_zoo.onnx_graph import external_files, read_graph
+    from models_zoo.onnx_graph import external_files, read_graph, with_features
 
     path = file_given(weights, spec)
     graph = read_graph(path)
@@ -72,22 +74,41 @@ def load(
                 return _answer(session, graph, images)
             return in_batches_of(graph.batch, images, lambda batch: _answer(session, graph, batch))
 
-    classifier = TorchClassifier(spec, Exported(), device="cpu")
+    class OnnxClassifier(TorchClassifier):
+        """Its features come from the same graph with one more output, run only when they are asked for."""
+
+        inner: tuple[str, Any] | None = None
+
+        def features(self, images: Images) -> NDArray[np.float32]:
+            if self.inner is None:
+                name, changed = with_features(path, graph)
+                self.inner = name, _session(changed, device)
+            output, wider = self.inner
+
+            def seen(inputs: torch.Tensor) -> torch.Tensor:
+                def run(batch: torch.Tensor) -> torch.Tensor:
+                    return _answer(wider, graph, batch, output).flatten(1)
+
+                return run(inputs) if graph.batch is None else in_batches_of(graph.batch, inputs, run)
+
+            return self.over(images, seen)
+
+    classifier = OnnxClassifier(spec, Exported(), device="cpu")
     classifier.device_name = f"{session.get_providers()[0]} of onnxruntime"
     return tried(classifier)
 
 
-def _answer(session: Any, graph: Graph, images: torch.Tensor) -> torch.Tensor:
+def _answer(session: Any, graph: Graph, images: torch.Tensor, output: str | None = None) -> torch.Tensor:
     import numpy as np
     import torch
 
     if graph.layout == "NHWC":
         images = images.permute(0, 2, 3, 1)
     given = np.ascontiguousarray(images.numpy().astype(graph.dtype, copy=False))
-    return torch.from_numpy(session.run([graph.output_name], {graph.input_name: given})[0])
+    return torch.from_numpy(session.run([output or graph.output_name], {graph.input_name: given})[0])
 
 
-def _session(path: Path, device: str) -> Any:
+def _session(model: Path | bytes, device: str) -> Any:
     """A session on the device; on the CPU with as many threads as torch uses."""
     import torch
 
@@ -104,8 +125,12 @@ def _session(path: Path, device: str) -> Any:
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3  # errors, which come as exceptions, too
     try:
-        return runtime.InferenceSession(str(path), options, providers=order)
+        return runtime.InferenceSession(
+            model if isinstance(model, bytes) else str(model), options, providers=order
+        )
     except Exception as error:
         # onnxruntime has an error class for each of its status codes.
         first = str(error).strip().partition("\n")[0]
-        raise WeightsError(f"onnxruntime cannot run {path}: {first}") from error
+        raise WeightsError(
+            f"onnxruntime cannot run {model if isinstance(model, Path) else 'the graph'}: {first}"
+        ) from error

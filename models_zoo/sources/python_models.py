@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models_zoo.overrides import preprocess_from, suite_of
-from models_zoo.own import own_spec, tried
+from models_zoo.own import last_linear, own_spec, tried
 from models_zoo.spec import MODELS, ModelSpec, Preprocess
 from shifts.errors import UserError
 from shifts.labels import LABEL_SPACES
@@ -75,6 +75,7 @@ def load(
     from torch import nn
 
     from models_zoo.classifier import TorchClassifier
+    from models_zoo.heads import outputs_of
     from models_zoo.weights import load_into, load_state_dict
 
     reference = spec.arguments["factory"]
@@ -82,7 +83,8 @@ def load(
     if isinstance(made, nn.Module):
         if weights is not None:
             load_into(made, load_state_dict(weights), where=weights)
-        return tried(TorchClassifier(spec, made, device=device, precision=precision))
+        head = last_linear(made, outputs_of(spec.head, label_space=spec.label_space))
+        return tried(TorchClassifier(spec, made, head=head, device=device, precision=precision))
     if not callable(getattr(made, "logits", None)):
         raise UserError(
             f"{reference}() gives {type(made).__name__}, neither a torch.nn.Module nor a Classifier"

@@ -106,6 +106,22 @@ def logits(spec: ModelSpec, images: list[Any]) -> Any:
     return load_spec(spec, weights_file(spec), device="cpu").logits(images)
 
 
+@pytest.mark.parametrize("name", ["free.onnx", "three.onnx"])
+def test_features_of_an_onnx_graph(folder: Path, network: nn.Module, images: list[Any], name: str) -> None:
+    spec = declared(f"onnx:{folder / name}")
+    classifier = load_spec(spec, weights_file(spec), device="cpu")
+    found = classifier.features(images)
+    assert found.shape == (5, 16)
+    again = network.head(torch.from_numpy(found)).detach().numpy()
+    np.testing.assert_allclose(again, classifier.logits(images), atol=1e-5)
+
+
+def test_a_graph_with_tensors_elsewhere_has_no_features(folder: Path, images: list[Any]) -> None:
+    spec = declared(f"onnx:{folder / 'outside.onnx'}")
+    with pytest.raises(UserError, match="features"):
+        load_spec(spec, weights_file(spec), device="cpu").features(images)
+
+
 @pytest.mark.parametrize("name", ["free.onnx", "three.onnx", "outside.onnx"])
 def test_onnx_answers_as_the_network(folder: Path, images: list[Any], expected: Any, name: str) -> None:
     spec = declared(f"onnx:{folder / name}")
