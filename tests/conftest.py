@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+# The test processes share the cores: threads of each would only get into each other's way. Processes that
+# tests start inherit it; it has to be said before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 DEFAULT_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
 
