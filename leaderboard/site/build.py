@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import hashlib
-import io
-import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from benchmark.plots.interactive import PROBIT
 from benchmark.plots.style import FAMILIES
-from benchmark.scales import Scale
 from benchmark.suites import SUITES
 from leaderboard.report import TIERS
-from leaderboard.site.charts import reliability_note, scatter_line, severity_curves
-from leaderboard.site.rows import Cell, Lines, SiteRow, SiteSuite, site_suites
+from leaderboard.site.charts import reliability_note, severity_curves
+from leaderboard.site.packing import as_csv, as_document, as_script, suite_data
+from leaderboard.site.rows import Lines, SiteRow, SiteSuite, site_suites
 from leaderboard.site.samples import samples
 from leaderboard.submission import slug
 from shifts.errors import UserError
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
 VENDOR = ("table-core-8.21.3.js", "chart-4.6.1.js")
 LICENCES = ("table-core.LICENSE", "chart.LICENSE")
 STATIC = ("style.css", "page.js", "scales.js", "board.js", "curves.js")
-SCHEMA_VERSION = 1
 BEST = 20
 MARK = ".robustbench-shift-site"
 Progress = Callable[[int, int], None]
@@ -127,9 +123,9 @@ class _Pages:
 
     def _suite(self, suite: SiteSuite) -> None:
         data = suite_data(suite, self.lines)
-        self._write(f"data/{slug(suite.name)}.js", f"window.BOARD={_json(data)};\n".encode())
-        self._write(f"data/{slug(suite.name)}.csv", _csv(suite).encode())
-        self._write(f"data/{slug(suite.name)}.json", (_json(_document(suite)) + "\n").encode())
+        self._write(f"data/{slug(suite.name)}.js", f"window.BOARD={as_script(data)};\n".encode())
+        self._write(f"data/{slug(suite.name)}.csv", as_csv(suite).encode())
+        self._write(f"data/{slug(suite.name)}.json", (as_script(as_document(suite)) + "\n").encode())
         self._page(
             _suite_href(suite),
             "suite.html",
@@ -207,84 +203,6 @@ class _Pages:
             ) from error
 
 
-def suite_data(suite: SiteSuite, lines: Lines) -> dict[str, Any]:
-    """What the overview of a suite loads: small numbers in place of long ones, names once.
-
-    Accuracies and effective robustness are in hundredths of a percent. A cell is ``[column, accuracy, low,
-    high]``, with ``[value, low, high, flags]`` of the effective robustness after it where there is a line;
-    low is null where n is not published.
-    """
-    families = list(FAMILIES)
-    seen = sorted({name for row in suite.rows for name in row.training_data})
-    sources = sorted({row.source for row in suite.rows})
-    flags = sorted({flag for row in suite.rows for cell in row.cells.values() for flag in _flags(cell)})
-    column = {spec.name: number for number, spec in enumerate(suite.shifts)}
-    return {
-        "suite": suite.name,
-        "shifts": [
-            {
-                "name": spec.name,
-                "title": spec.title,
-                "kind": spec.kind,
-                "reference": column.get(spec.reference or ""),
-                "page": slug(spec.name),
-            }
-            for spec in suite.shifts
-        ],
-        "families": [
-            {"name": name, "label": label, "colour": colour, "marker": marker}
-            for name, (label, colour, marker) in FAMILIES.items()
-        ],
-        "tiers": list(TIERS),
-        "training": seen,
-        "sources": sources,
-        "flags": flags,
-        "rows": [
-            [
-                row.id,
-                row.name,
-                families.index(row.family if row.family in FAMILIES else "unclassified"),
-                [seen.index(name) for name in row.training_data],
-                sources.index(row.source),
-                TIERS.index(row.tier),
-                row.status,
-                None
-                if row.rank is None
-                else [row.rank.rank, row.rank.low, row.rank.high, _bp(row.rank.score.value)],
-                [_packed(column[name], cell, flags) for name, cell in row.cells.items()],
-            ]
-            for row in suite.rows
-        ],
-        "lines": {
-            str(column[spec.name]): {scale: scatter_line(fit, scale) for scale in get_args(Scale)}
-            for spec in suite.shifts
-            if spec.reference in column and (fit := lines.of(spec.reference, spec.name)) is not None
-        },
-    }
-
-
-def _packed(column: int, cell: Cell, flags: Sequence[str]) -> list[Any]:
-    one = cell.accuracy
-    packed: list[Any] = [
-        column,
-        _bp(one.value),
-        *((None, None) if cell.bare else (_bp(one.low), _bp(one.high))),
-    ]
-    if cell.effective is not None:
-        above = cell.effective
-        marks = [flags.index(flag) for flag in _flags(cell)]
-        packed.append([_bp(above.value), _bp(above.low), _bp(above.high), *marks])
-    return packed
-
-
-def _flags(cell: Cell) -> tuple[str, ...]:
-    return () if cell.effective is None else cell.effective.flags
-
-
-def _bp(value: float) -> int:
-    return round(10_000 * value)
-
-
 def _suite_href(suite: SiteSuite) -> str:
     return f"suite/{slug(suite.name)}.html"
 
@@ -312,69 +230,6 @@ def _command(suite: SiteSuite, row: SiteRow) -> str:
     return f"robustbench-shift eval --model {shlex.quote(name)} {asked}"
 
 
-def _csv(suite: SiteSuite) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(
-        ("id", "model", "family", "training_data", "tier", "status", "source", "shift", "accuracy", "low",
-         "high", "n", "effective_robustness", "er_low", "er_high", "flags")
-    )  # fmt: skip
-    for row in suite.rows:
-        for name, cell in row.cells.items():
-            one, above = cell.accuracy, cell.effective
-            bounds = ("", "", "") if cell.bare else (f"{one.low:.6f}", f"{one.high:.6f}", one.n)
-            er = ("", "", "", "") if above is None else (
-                f"{above.value:.6f}", f"{above.low:.6f}", f"{above.high:.6f}", " + ".join(above.flags)
-            )  # fmt: skip
-            writer.writerow(
-                [_safe(text) for text in (row.id, row.name, row.family, ";".join(row.training_data), row.tier,
-                                          row.status, row.source, name)]
-                + [f"{one.value:.6f}", *bounds, *er]
-            )  # fmt: skip
-    return stream.getvalue()
-
-
-def _safe(text: str) -> str:
-    """A spreadsheet must not take a model's name for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
-
-
-def _document(suite: SiteSuite) -> dict[str, Any]:
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "suite": suite.name,
-        "rows": [
-            {
-                "id": row.id,
-                "model": row.name,
-                "family": row.family,
-                "training_data": list(row.training_data),
-                "tier": row.tier,
-                "status": row.status,
-                "source": row.source,
-                "rank": None if row.rank is None else row.rank.to_json(),
-                "shifts": {name: _cell_json(cell) for name, cell in row.cells.items()},
-            }
-            for row in suite.rows
-        ],
-    }
-
-
-def _cell_json(cell: Cell) -> dict[str, Any]:
-    one = cell.accuracy
-    accuracy: Mapping[str, Any] = one.to_json()
-    if cell.bare:
-        accuracy = {**accuracy, "low": None, "high": None, "n": None}
-    above = cell.effective
-    return {"accuracy": accuracy, "effective_robustness": None if above is None else above.to_json()}
-
-
-def _json(value: Any) -> str:
-    """JSON that can stand in a script: no text in it can end the script."""
-    text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -386,7 +241,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"percent": _percent, "points": _points, "slug": slug, "script": _json}
+    made.filters |= {"percent": _percent, "points": _points, "slug": slug, "script": as_script}
     made.globals["suite_href"] = _suite_href
     return made
 

@@ -16,7 +16,8 @@ import leaderboard.site.rows
 from benchmark.cli import run
 from leaderboard.board import Board
 from leaderboard.claimed import ClaimedRow, claimed_rows
-from leaderboard.site.build import VENDOR, Built, build, suite_data
+from leaderboard.site.build import VENDOR, Built, build
+from leaderboard.site.packing import suite_data
 from leaderboard.site.rows import Lines, site_suites
 from shifts.errors import UserError
 from tests.leaderboard.made_bundles import made, network
