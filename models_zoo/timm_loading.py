@@ -98,7 +98,7 @@ def _in_its_names(network: nn.Module, state: Mapping[str, torch.Tensor]) -> Mapp
 
 def _head(network: nn.Module) -> tuple[type[TorchClassifier], nn.Module | None]:
     """The layer behind the features, where it is one."""
-    found = network.get_classifier() if hasattr(network, "get_classifier") else None  # type: ignore[operator]
+    found = network.get_classifier() if hasattr(network, "get_classifier") else None  # type: ignore[operator]  # a method
     if isinstance(found, nn.Linear):
         return TorchClassifier, found
     return PooledClassifier, None

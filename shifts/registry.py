@@ -202,4 +202,4 @@ def resolve(reference: str) -> Callable[..., Any]:
     target: Any = importlib.import_module(module)
     for part in attribute.split("."):
         target = getattr(target, part)
-    return target  # type: ignore[no-any-return]
+    return target  # type: ignore[no-any-return]  # what the reference names
