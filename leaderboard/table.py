@@ -83,7 +83,16 @@ class Answers:
 
 
 def from_predictions(predictions: Predictions) -> Answers:
-    """What a bundle keeps of stored predictions."""
+    """What a bundle keeps of stored predictions.
+
+    Raises:
+        ResultsError: they are classes without probabilities, from a model that ran elsewhere.
+    """
+    if not np.isfinite(predictions.label_probability).all():
+        raise ResultsError(
+            f"{predictions.header.shift} was scored from classes alone; a submission holds probabilities",
+            hint="give logits or probabilities to eval --predictions",
+        )
     floor = np.maximum(predictions.label_probability, SMALLEST_PROBABILITY)
     return Answers(
         example_ids=predictions.example_ids,
