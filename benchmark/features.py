@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models_zoo.loading import load_spec
-from models_zoo.preprocessing import for_cropped
+from models_zoo.preprocessing import for_cropped, prepare
 from shifts.data import Shift
 from shifts.digest import SHORT
-from shifts.errors import UserError
 from shifts.labels import ANY
 from shifts.local import cache_home
 
@@ -55,15 +54,10 @@ def stream(
     Raises:
         UserError: the model has no features.
     """
-    from models_zoo.preprocessing import prepare
-
     preprocess = for_cropped(classifier.spec.preprocess, shift.spec.cropped)
     done = 0
     for batch in shift.batches(batch_size):
-        try:
-            values = classifier.features(prepare(batch.images, preprocess))
-        except NotImplementedError as error:
-            raise UserError(f"{classifier.spec.name!r} has no features: {error}") from error
+        values = classifier.features(prepare(batch.images, preprocess))
         yield values
         done += len(values)
         if progress is not None:

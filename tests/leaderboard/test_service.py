@@ -441,9 +441,12 @@ def test_a_service_that_is_not_there_is_named(tmp_path: Path) -> None:
         upload(path, "ftp://example.org", token="x")
 
 
-def test_the_log_is_lines_of_json(service: Service) -> None:
+def test_the_log_is_lines_of_json(capsys: pytest.CaptureFixture[str]) -> None:
     from leaderboard.service.logs import log, to_stderr
 
-    assert json.loads(json.dumps({"a": 1}))
     to_stderr()
-    log("tested", path=Path("x"))
+    log("tested", path=Path("x"), text="two\nlines")
+    (line,) = capsys.readouterr().err.splitlines()
+    written = json.loads(line)
+    assert (written["event"], written["path"], written["text"]) == ("tested", "x", "two\nlines")
+    assert written["time"].endswith("+00:00")
