@@ -24,7 +24,7 @@ from shifts.class_maps import class_names
 from shifts.data import Shift, generator, load_examples
 from shifts.errors import UserError
 from shifts.local import recorded_content, required_record
-from shifts.perturbations.selections import fraction
+from shifts.perturbations.selections import fraction, part
 from shifts.registry import resolve
 from shifts.spec import SHIFTS, SOURCES
 
@@ -72,8 +72,9 @@ class Feed:
     ) -> None:
         self.stage, self.preprocess, self.key = stage, preprocess, key
         self.shift = open_distribution(stage, data_dir=data_dir)
-        self.rows = fraction(self.shift.rows(self.shift.position), share=stage.share, seed=key[0])
+        self.rows = chosen_rows(self.shift, stage, seed=key[0])
         self.labels = self.shift.labels[self.rows]
+        self._balanced = None if stage.balance == "none" else members_of(self.classes_or_groups())
         self._changes = changes(stage)
         self._size = preprocess.crop
         if stage.view is not None and self._size is None:
@@ -96,6 +97,41 @@ class Feed:
     def images(self) -> Pixels:
         """All images without augmentation: uint8 (N, h, w, 3)."""
         return self._prepared() if self._memory is None else self._memory
+
+    def plain(self, size: int) -> Iterator[Pixels]:
+        """All images without augmentation, ``size`` at a time."""
+        for start in range(0, len(self), size):
+            rows = self.rows[start : start + size]
+            yield (
+                self._resized(self.shift.position[rows])
+                if self._memory is None
+                else self._memory[start : start + size]
+            )
+
+    def groups(self) -> Integers | None:
+        """The number of each image's group: int64 (N,), or None where the shift has no groups."""
+        names = self.stage.grouped_by or self.shift.spec.groups
+        unknown = [name for name in names if name not in self.shift.group_columns]
+        if unknown:
+            raise UserError(
+                f"{self.shift.spec.name!r} has no group column {unknown[0]!r}",
+                hint=f"it has {', '.join(self.shift.group_columns) or 'none'}",
+            )
+        if not names:
+            return None
+        columns = np.stack([self.shift.group_columns[name].values[self.rows] for name in names], axis=1)
+        return np.unique(columns, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+    def classes_or_groups(self) -> Integers:
+        """What ``balance`` makes equally frequent: int64 (N,).
+
+        Raises:
+            UserError: groups are asked for, and the shift has none.
+        """
+        found = self.labels if self.stage.balance == "classes" else self.groups()
+        if found is None:
+            raise UserError(f"{self.shift.spec.name!r} has no groups to balance", hint="balance the classes")
+        return found
 
     def batches(self, start: int, stop: int, *, workers: int = 0) -> Iterator[Ready]:
         """The batches of the steps ``start`` to ``stop`` − 1.
@@ -124,9 +160,19 @@ class Feed:
         n = len(self)
         size = min(self.stage.batch_size, n)
         epochs = range(step * size // n, ((step + 1) * size - 1) // n + 1)
-        stream = np.concatenate([_shuffled(self.key, epoch, n) for epoch in epochs])
+        stream = np.concatenate([self._epoch(epoch, n) for epoch in epochs])
         begin = step * size - epochs.start * n
         return stream[begin : begin + size]
+
+    def _epoch(self, epoch: int, n: int) -> Integers:
+        if self._balanced is None:
+            return _shuffled(self.key, epoch, n)
+        draw = generator(*self.key, "balanced", epoch)
+        places, sizes = draw.random(n), np.array([len(one) for one in self._balanced])
+        # Every group as often as any other, but for what does not divide evenly.
+        which = draw.permutation(np.arange(n) % len(sizes))
+        rows = np.floor(places * sizes[which]).astype(np.int64)
+        return np.array([self._balanced[one][row] for one, row in zip(which, rows, strict=True)])
 
     def batch(self, step: int, index: Integers) -> Ready:
         """The images ``index`` as step ``step`` sees them."""
@@ -166,6 +212,19 @@ class Feed:
     def _bytes(self) -> int:
         first = prepare([self.shift.item(0)], self.preprocess)
         return first.numel() * len(self)
+
+
+def chosen_rows(shift: Shift, stage: Stage, *, seed: int) -> Integers:
+    """Which examples of an opened distribution a stage trains on: int64, ascending."""
+    if stage.part is None:
+        return fraction(shift.rows(shift.position), share=stage.share, seed=seed)
+    within = part(shift.rows(shift.position), between=stage.part)
+    return within[fraction(shift.rows(shift.position[within]), share=stage.share, seed=seed)]
+
+
+def members_of(numbers: Integers) -> list[Integers]:
+    """The places of every number that occurs."""
+    return [np.flatnonzero(numbers == one) for one in np.unique(numbers)]
 
 
 @lru_cache(maxsize=4)
@@ -218,7 +277,7 @@ def num_classes(stage: Stage) -> int:
 
 
 def epoch_steps(stage: Stage, *, data_dir: Path | None = None) -> int:
-    """Steps in an epoch, which is one over the whole published split, whatever share of it is used.
+    """Steps in an epoch, which is one over the whole published split or its part, whatever share is used.
 
     Raises:
         UserError: the source has no such split, or its images are not on this machine.
@@ -233,4 +292,5 @@ def epoch_steps(stage: Stage, *, data_dir: Path | None = None) -> int:
         here = required_record(source, stage.split, data_dir=data_dir).splits[stage.split].n
         size = here if size is None else size
     assert size is not None, "a bundled source declares its counts"
-    return math.ceil(size / stage.batch_size)
+    first, last = stage.part or (0.0, 1.0)
+    return math.ceil(round(size * (last - first)) / stage.batch_size)

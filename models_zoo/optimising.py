@@ -15,6 +15,7 @@ from torch import nn
 
 from models_zoo.feeding import num_classes
 from models_zoo.recipe import Recipe, Stage, start_of
+from models_zoo.tuning.heads import head_fit_of, put_head
 from shifts.errors import UserError
 from shifts.labels import ANY
 from shifts.registry import resolve
@@ -50,9 +51,19 @@ def untrained(recipe: Recipe) -> tuple[nn.Module, str]:
     else:
         network, head = _started(start, None, label_space=SHIFTS.get(recipe.stages[0].shift).label_space)
     for number, stage in enumerate(recipe.stages):
-        if stage.fresh_head or number == 0:
+        if stage.head_fit is not None:
+            layer = head_fit_of(stage.head_fit).build(width_of(network, head), num_classes(stage))
+            head = put_head(network, head, layer)
+        elif stage.fresh_head or number == 0:
             prepare_head(network, head, classes=num_classes(stage), fresh=stage.fresh_head)
     return network, head
+
+
+def width_of(network: nn.Module, head: str) -> int:
+    """How many features the last layer sees."""
+    layer = network.get_submodule(head)
+    assert isinstance(layer, nn.Linear)
+    return layer.in_features
 
 
 def _weights(recipe: Recipe, start: ModelSpec, data_dir: Path | None) -> Path:
@@ -98,13 +109,8 @@ def _started(start: ModelSpec, weights: Path | None, *, label_space: str) -> tup
     # A copy: towers are shared between the classifiers of a process.
     network = copy.deepcopy(classifier.network)
     if isinstance(head, CosineHead):
-        _replace(network, name, trainable_head(head.get_buffer("classes"), scale=head.scale, bias=head.bias))
+        put_head(network, name, trainable_head(head.get_buffer("classes"), scale=head.scale, bias=head.bias))
     return network, name
-
-
-def _replace(network: nn.Module, name: str, layer: nn.Module) -> None:
-    parent, _, attribute = name.rpartition(".")
-    setattr(network.get_submodule(parent), attribute, layer)
 
 
 def prepare_head(network: nn.Module, name: str, *, classes: int, fresh: bool) -> None:
@@ -124,7 +130,7 @@ def prepare_head(network: nn.Module, name: str, *, classes: int, fresh: bool) ->
             f"the last layer has {head.out_features} outputs and the training data {classes} classes",
             hint="set fresh_head in the stage",
         )
-    _replace(network, name, nn.Linear(head.in_features, classes))
+    put_head(network, name, nn.Linear(head.in_features, classes))
 
 
 def trained_parameters(network: nn.Module, head: nn.Module, stage: Stage) -> Trained:

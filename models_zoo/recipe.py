@@ -16,6 +16,7 @@ from shifts.registry import resolve
 
 Optimiser = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "triangular", "step", "constant"]
+Balance = Literal["none", "classes", "groups"]
 CHECKPOINT = "@epoch-"
 STATE = "state.safetensors"
 
@@ -66,6 +67,13 @@ class Stage:
         milestones: epochs after which the schedule ``step`` multiplies the rate by ``factor``.
         clip: the largest norm of the gradient, or None.
         ema: decay of the moving average of the weights that is kept in their place, or None.
+        part: of every class only the examples whose rank by a hash of their ids lies between these shares;
+            parts that do not overlap have no image in common, whatever the seed. None takes all.
+        head_fit: a last layer fitted at once to the features of the frozen body, in place of gradient steps
+            (see ``models_zoo.tuning.heads``); such a stage has one epoch, and no augmentation.
+        grouped_by: the columns whose cross product makes the groups that ``balance`` and ``head_fit`` know;
+            none takes all of the shift's.
+        balance: ``"groups"`` / ``"classes"`` draws images with replacement, each group or class as often.
     """
 
     shift: str
@@ -90,17 +98,27 @@ class Stage:
     clip: float | None = field(default=None, metadata=LATER)
     ema: float | None = field(default=None, metadata=LATER)
     view: Augmentation | None = field(default=None, metadata=LATER)
+    part: tuple[float, float] | None = field(default=None, metadata=LATER)
+    head_fit: Augmentation | None = field(default=None, metadata=LATER)
+    grouped_by: tuple[str, ...] = field(default=(), metadata=LATER)
+    balance: Balance = field(default="none", metadata=LATER)
 
     def __post_init__(self) -> None:
         if not 0.0 < self.share <= 1.0 or self.epochs < 1 or self.batch_size < 1:
             raise UserError("a training stage needs a share in (0, 1], at least one epoch and a batch")
-        for value, allowed in ((self.optimiser, get_args(Optimiser)), (self.schedule, get_args(Schedule))):
+        for value, allowed in (
+            (self.optimiser, get_args(Optimiser)),
+            (self.schedule, get_args(Schedule)),
+            (self.balance, get_args(Balance)),
+        ):
             if value not in allowed:
                 raise UserError(f"a training stage has {value!r}, which is not one of {', '.join(allowed)}")
         if not 0 <= self.warmup_epochs <= self.epochs or not 0.0 <= self.label_smoothing < 1.0:
             raise UserError("warm-up lies within the epochs, label smoothing in [0, 1)")
         if self.ema is not None and not 0.0 <= self.ema < 1.0:
             raise UserError(f"the decay of the average of the weights must lie in [0, 1), not {self.ema}")
+        if self.part is not None and not 0.0 <= self.part[0] < self.part[1] <= 1.0:
+            raise UserError(f"a part lies between two shares in [0, 1], the smaller first, not {self.part}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,7 +76,7 @@ def rehearse(
         seconds = max(times[number][-1] - times[number][0], 1e-9)
         speed = (len(times[number]) - 1) * tried.batch_size / seconds
         in_full = stage.epochs * epoch_steps(stage, data_dir=data_dir)
-        trained = trained_parameters(network, network.get_submodule(head), stage)
+        trained = trained_parameters(network, network.get_submodule(head), tried)
         trials.append(
             Trial(
                 shift=f"{stage.shift} ({stage.split})",
@@ -95,8 +95,13 @@ def rehearse(
 
 
 def _shrunk(stage: Stage) -> Stage:
-    """A small batch, and a learning rate that is smaller by as much: the large one would make it diverge."""
+    """A small batch, and a learning rate that is smaller by as much: the large one would make it diverge.
+
+    A stage that fits a last layer to features of all images takes a few steps of a linear probe instead.
+    """
     size = min(stage.batch_size, BATCH)
+    if stage.head_fit is not None:
+        stage = dataclasses.replace(stage, head_fit=None, trainable="head", fresh_head=True)
     return dataclasses.replace(
         stage, batch_size=size, learning_rate=stage.learning_rate * size / stage.batch_size
     )

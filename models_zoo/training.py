@@ -17,7 +17,7 @@ from torch import nn
 
 from models_zoo.devices import autocast, exact, pick_device, precision_type, uploaded
 from models_zoo.feeding import Feed, distribution, epoch_steps, num_classes
-from models_zoo.optimising import Average, learner, network_of, prepare_head, trained_parameters
+from models_zoo.optimising import Average, learner, network_of, prepare_head, trained_parameters, width_of
 from models_zoo.preprocessing import normalise
 from models_zoo.recipe import (
     CHECKPOINT,
@@ -33,6 +33,7 @@ from models_zoo.recipe import (
 from models_zoo.schedules import learning_rates
 from models_zoo.stopping import stoppable
 from models_zoo.train_state import State, read_state, restore, write_state
+from models_zoo.tuning.heads import FeatureSet, features_of, head_fit_of, put_head
 from shifts.data import generator
 from shifts.errors import UserError
 
@@ -156,7 +157,7 @@ class _Run:
         # Asked of every stage before the first begins: data that is missing is better known now.
         self.per_epoch = [epoch_steps(stage, data_dir=data_dir) for stage in recipe.stages]
         self.steps = [
-            min(stage.epochs * steps, options.steps or stage.epochs * steps)
+            1 if stage.head_fit else min(stage.epochs * steps, options.steps or stage.epochs * steps)
             for stage, steps in zip(recipe.stages, self.per_epoch, strict=True)
         ]
         self.folder: Path | None = None
@@ -186,6 +187,9 @@ class _Run:
                 network = network.to(self.device)
                 if self.device.type == "cuda":
                     network = network.to(memory_format=torch.channels_last)
+            if stage.head_fit is not None:
+                head = self._fit_head(network, head, number)
+                continue
             if stage.fresh_head or number == 0:
                 prepare_head(network, head, classes=num_classes(stage), fresh=stage.fresh_head)
                 network = network.to(self.device)
@@ -194,6 +198,22 @@ class _Run:
                 _StageRun(self, network, network.get_submodule(head), number=number).go(resumed)
         assert network is not None, "a recipe has at least one stage"
         return network.requires_grad_(False).eval()
+
+    def _fit_head(self, network: nn.Module, head: str, number: int) -> str:
+        """Fit a last layer to the features of a stage; gives the name of its classifier."""
+        stage = self.recipe.stages[number]
+        assert stage.head_fit is not None
+        key = (self.recipe.seed, number)
+        feed = Feed(stage, self.preprocess, key=key, data_dir=self.data_dir, whole=False)
+        values = features_of(
+            network, head, feed, self.preprocess, device=self.device, precision=self.options.precision
+        )
+        fit, classes = head_fit_of(stage.head_fit), feed.shift.num_classes
+        layer = fit.build(width_of(network, head), classes)
+        data = FeatureSet(features=values, labels=feed.labels, classes=classes, groups=feed.groups())
+        fit.fit(layer, data, seed=_seed(self.recipe.seed, "head", number))
+        self.told(number, 1)
+        return put_head(network, head, layer.to(self.device))
 
     def told(self, number: int, step: int) -> None:
         """Tell how far it is."""

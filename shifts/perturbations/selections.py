@@ -51,6 +51,23 @@ def fraction(rows: Rows, *, share: float, seed: int) -> NDArray[np.int64]:
     return np.sort(np.concatenate(kept))
 
 
+def part(rows: Rows, *, between: tuple[float, float]) -> NDArray[np.int64]:
+    """Of every class the examples whose rank by a hash of their ids lies between two shares of the class.
+
+    Parts that do not overlap are disjoint, and parts that cover [0, 1] cover the set. As in ``holdout`` the
+    seed plays no role.
+    """
+    first, last = between
+    if not 0.0 <= first < last <= 1.0:
+        raise UserError(f"a part lies between two shares in [0, 1], the smaller first, not {between}")
+    kept = []
+    for label in range(rows.num_classes):
+        members = np.flatnonzero(rows.labels == label)
+        order = hash_rank([rows.ids[index] for index in members.tolist()], "part")
+        kept.append(members[order[round(first * len(members)) : round(last * len(members))]])
+    return np.sort(np.concatenate(kept))
+
+
 def holdout(rows: Rows, *, share: float, side: Literal["test", "train"]) -> NDArray[np.int64]:
     """One side of a split of a set that has none: a share of every class to test on, the rest to train on.
 
