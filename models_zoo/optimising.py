@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from models_zoo.adapters import add_adapters
 from models_zoo.feeding import num_classes
 from models_zoo.recipe import Recipe, Stage, start_of
 from models_zoo.tuning.heads import head_fit_of, put_head
@@ -134,12 +135,14 @@ def prepare_head(network: nn.Module, name: str, *, classes: int, fresh: bool) ->
 
 
 def trained_parameters(network: nn.Module, head: nn.Module, stage: Stage) -> Trained:
-    """Freeze what a stage leaves alone, and give the rest.
+    """Freeze what a stage leaves alone, and give the rest; the stage's adapters are put in place.
 
     Raises:
         UserError: the pattern fits no parameter.
     """
-    if stage.trainable in ("all", "head"):
+    if stage.lora is not None:
+        trained = [*add_adapters(network, head, stage.lora), *head.parameters()]
+    elif stage.trainable in ("all", "head"):
         trained = list((head if stage.trainable == "head" else network).parameters())
     else:
         named = network.named_parameters()
@@ -154,9 +157,10 @@ def trained_parameters(network: nn.Module, head: nn.Module, stage: Stage) -> Tra
         parameter.requires_grad_(True)
     # A frozen body keeps its batch statistics: a linear probe must not move the features it probes.
     network.train(stage.trainable != "head")
+    whole = stage.trainable == "all" and stage.lora is None
     for module in network.modules():
         own = list(module.parameters(recurse=False))
-        if own and not any(parameter.requires_grad for parameter in own) and stage.trainable != "all":
+        if own and not any(parameter.requires_grad for parameter in own) and not whole:
             module.eval()
     return trained
 

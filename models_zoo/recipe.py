@@ -42,6 +42,29 @@ class Augmentation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoRA:
+    """Low-rank adapters beside frozen weights (see ``models_zoo.adapters``).
+
+    Attributes:
+        rank: r.
+        alpha: the product of the two small matrices counts alpha / r times.
+        layers: shell patterns of names of linear layers and convolutions.
+    """
+
+    rank: int = 8
+    alpha: float = 8.0
+    layers: tuple[str, ...] = ("*",)
+
+    def __post_init__(self) -> None:
+        if self.rank < 1 or self.alpha <= 0.0 or not self.layers:
+            raise UserError(
+                f"adapters need a rank of 1 or more, an alpha above 0 and layers, not {self.rank}, "
+                f"{self.alpha} and {self.layers}",
+                hint="rank 8 and alpha 8 are common",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """One run over a training distribution.
 
@@ -73,6 +96,8 @@ class Stage:
             (see ``models_zoo.tuning.heads``); such a stage has one epoch, and no augmentation.
         grouped_by: the columns whose cross product makes the groups that ``balance`` and ``head_fit`` know;
             none takes all of the shift's.
+        lora: adapters that are trained with the head while the rest is frozen, and folded into the weights
+            when the stage ends; ``trainable`` stays ``"all"``.
         balance: ``"groups"`` / ``"classes"`` draws images with replacement, each group or class as often.
     """
 
@@ -102,6 +127,7 @@ class Stage:
     head_fit: Augmentation | None = field(default=None, metadata=LATER)
     grouped_by: tuple[str, ...] = field(default=(), metadata=LATER)
     balance: Balance = field(default="none", metadata=LATER)
+    lora: LoRA | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         if not 0.0 < self.share <= 1.0 or self.epochs < 1 or self.batch_size < 1:
@@ -119,6 +145,11 @@ class Stage:
             raise UserError(f"the decay of the average of the weights must lie in [0, 1), not {self.ema}")
         if self.part is not None and not 0.0 <= self.part[0] < self.part[1] <= 1.0:
             raise UserError(f"a part lies between two shares in [0, 1], the smaller first, not {self.part}")
+        if self.lora is not None and self.trainable != "all":
+            raise UserError(
+                f"adapters and the head are what a stage with adapters trains, not {self.trainable!r} too",
+                hint="leave trainable out",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

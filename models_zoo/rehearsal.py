@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models_zoo.adapters import fold
 from models_zoo.feeding import epoch_steps, open_distribution
 from models_zoo.optimising import trained_parameters, untrained
 from models_zoo.recipe import Stage, recipe_of
@@ -77,6 +78,7 @@ def rehearse(
         speed = (len(times[number]) - 1) * tried.batch_size / seconds
         in_full = stage.epochs * epoch_steps(stage, data_dir=data_dir)
         trained = trained_parameters(network, network.get_submodule(head), tried)
+        fold(network)
         trials.append(
             Trial(
                 shift=f"{stage.shift} ({stage.split})",

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from models_zoo.adapters import fold, folded_state
 from models_zoo.devices import autocast, exact, pick_device, precision_type, uploaded
 from models_zoo.feeding import Feed, distribution, epoch_steps, num_classes
 from models_zoo.optimising import Average, learner, network_of, prepare_head, trained_parameters, width_of
@@ -238,7 +239,7 @@ class _Run:
             record |= {"device": self.device.type, "precision": self.options.precision}
         # One entry only: safetensors writes several in an order that changes from call to call.
         metadata = {"robustbench_shift": json.dumps(record, sort_keys=True)}
-        tensors = {name: tensor.to("cpu").contiguous() for name, tensor in network.state_dict().items()}
+        tensors = {name: tensor.to("cpu").contiguous() for name, tensor in folded_state(network).items()}
         write_atomic(target, save(tensors, metadata=metadata))
 
 
@@ -289,6 +290,7 @@ class _StageRun:
         if run.folder is not None and checkpoint is not None and self.kept:
             self._save_state(steps)  # the training of the whole model goes on from here
         self.average.into(self.network)
+        fold(self.network)
 
     @property
     def _pause(self) -> float:
