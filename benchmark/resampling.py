@@ -71,7 +71,7 @@ def paired_effective_robustness(
     value = float(_differences(whole[0], whole[1], weights, scale=scale, sizes=sizes)[0])
     drawn = [resampled_accuracies(right, resamples=resamples, blocks=blocks, rng=rng) for right in sets]
     if over_models:
-        weights = _draws(len(sets[0]) - 1, resamples, rng).T
+        weights = draws(len(sets[0]) - 1, resamples, rng).T
     differences = _differences(drawn[0], drawn[1], weights, scale=scale, sizes=sizes)
     differences = differences[np.isfinite(differences)]
     if differences.size < 0.95 * resamples:
@@ -113,12 +113,12 @@ def resampled_accuracies(
     edges = np.linspace(0, n, count + 1).astype(np.int64)[:-1]
     sums = np.add.reduceat(right[:, order], edges, axis=1, dtype=np.float32)
     sizes = np.diff(np.append(edges, n)).astype(np.float32)
-    weights = _draws(count, resamples, rng) if count < _POISSON_FROM else _poisson(count, resamples, rng)
+    weights = draws(count, resamples, rng) if count < _POISSON_FROM else _poisson(count, resamples, rng)
     accuracies: NDArray[np.float32] = (sums @ weights.T) / (weights @ sizes)
     return accuracies
 
 
-def _draws(count: int, resamples: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def draws(count: int, resamples: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """How often each of ``count`` things is drawn among ``count`` draws with replacement, (R, count)."""
     picks = rng.integers(0, count, size=(resamples, count), dtype=np.int32)
     picks += np.arange(resamples, dtype=np.int32)[:, None] * count
