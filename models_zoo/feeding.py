@@ -18,7 +18,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models_zoo.noising import Replaced, noise_in
+from models_zoo.objectives import objective_of
 from models_zoo.preprocessing import prepare
+from models_zoo.processes import Processes
 from models_zoo.recipe import Augmentation, Stage
 from shifts.class_maps import class_names
 from shifts.data import Shift, generator, load_examples
@@ -31,6 +34,7 @@ from shifts.spec import SHIFTS, SOURCES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from models_zoo.objectives import Tokenise
     from models_zoo.spec import Preprocess
     from shifts.spec import ShiftSpec
 
@@ -44,10 +48,17 @@ Key = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """A batch: ``images`` uint8 (B, h, w, 3), contiguous; ``labels`` int64 (B,)."""
+    """A batch, or a process's share of it.
+
+    Attributes:
+        images: uint8 (b, h, w, 3), contiguous.
+        targets: labels int64 (b,), or the tokens (b, T) of captions.
+        total: images in all shares.
+    """
 
     images: Pixels
-    labels: Integers
+    targets: Integers
+    total: int
 
 
 class Feed:
@@ -59,6 +70,13 @@ class Feed:
         key: seed and number of the stage.
         whole: hold all prepared images in memory; None decides by their size. With a view of their own
             images are always decoded anew.
+        tokenise: turns captions into targets; None where the labels are the targets.
+        processes: of which this one takes its share of every batch.
+
+    Attributes:
+        labels: int64 (N,), as given: with the stage's noise.
+        noisy: what the noise made of the examples, or None.
+        captions: N captions as given, or None.
     """
 
     def __init__(
@@ -69,11 +87,15 @@ class Feed:
         key: Key,
         data_dir: Path | None = None,
         whole: bool | None = None,
+        tokenise: Tokenise | None = None,
+        processes: Processes | None = None,
     ) -> None:
         self.stage, self.preprocess, self.key = stage, preprocess, key
+        self._processes = processes or Processes()
         self.shift = open_distribution(stage, data_dir=data_dir)
         self.rows = chosen_rows(self.shift, stage, seed=key[0])
-        self.labels = self.shift.labels[self.rows]
+        self._put_noise(data_dir)
+        self.targets = self.labels if tokenise is None else tokenise(self.captions or [])
         self._balanced = None if stage.balance == "none" else members_of(self.classes_or_groups())
         self._changes = changes(stage)
         self._size = preprocess.crop
@@ -84,6 +106,20 @@ class Feed:
             )
         fits = (self._bytes() <= IN_MEMORY) if whole is None else whole
         self._memory = self._prepared() if stage.view is None and fits else None
+
+    def _put_noise(self, data_dir: Path | None) -> None:
+        objective, true = objective_of(self.stage), self.shift.labels[self.rows]
+        captions, others = objective.captions(self.shift, self.rows, true), other_set(self.stage, data_dir)
+        self.noisy = noise_in(self.stage, self.shift, self.rows, captions=captions, others=others)
+        self.labels, self.captions, self._replaced = true, captions, Replaced()
+        if self.noisy is None:
+            return
+        self.labels = self.noisy.labels
+        given = objective.captions(self.shift, self.rows, self.labels)
+        if given is not None:
+            self.captions = [given[index] for index in self.noisy.permutation.tolist()]
+        if others is not None:
+            self._replaced = Replaced.of(self.shift.position[self.rows], self.noisy.foreign, others)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -175,14 +211,29 @@ class Feed:
         return np.array([self._balanced[one][row] for one, row in zip(which, rows, strict=True)])
 
     def batch(self, step: int, index: Integers) -> Ready:
-        """The images ``index`` as step ``step`` sees them."""
-        images = self._raw(step, index) if self._memory is None else self._memory[index]
+        """The images ``index`` as step ``step`` sees them; of several processes, this one's share."""
+        own = self._processes.share(len(index))
+        images = self._raw(step, index, own) if self._memory is None else self._memory[index]
         draw = generator(*self.key, "augment", step)
         for change in self._changes:
             images = change(images, draw)
-        return Ready(images=np.ascontiguousarray(images), labels=self.labels[index])
+        return Ready(
+            images=np.ascontiguousarray(images[own]), targets=self.targets[index[own]], total=len(index)
+        )
 
-    def _raw(self, step: int, index: Integers) -> Pixels:
+    def _raw(self, step: int, index: Integers, own: slice) -> Pixels:
+        """The images of a batch; black in the places of other processes, which are not decoded here.
+
+        The places stay, because the changes of a batch draw one number after the other for its images.
+        """
+        mine = self._viewed(step, index[own], range(own.start, own.stop))
+        if len(mine) == len(index):
+            return mine
+        images = np.zeros((len(index), *mine.shape[1:]), dtype=np.uint8)
+        images[own] = mine
+        return images
+
+    def _viewed(self, step: int, index: Integers, places: range) -> Pixels:
         position = self.shift.position[self.rows[index]]
         view = self.stage.view
         if view is None:
@@ -193,7 +244,7 @@ class Feed:
             interpolation=self.preprocess.interpolation,
             **view.parameters,
         )
-        draws = (generator(*self.key, "view", step, place) for place in range(len(index)))
+        draws = (generator(*self.key, "view", step, place) for place in places)
         return np.stack(
             [function(image, draw) for image, draw in zip(self._seen(position), draws, strict=True)]
         )
@@ -207,7 +258,12 @@ class Feed:
         return prepare(self._seen(position), self.preprocess).permute(0, 2, 3, 1).numpy()
 
     def _seen(self, position: Integers) -> Sequence[Pixels]:
-        return self.shift.perturb([self.shift.base.image(row) for row in position.tolist()], position)
+        images = [self._image(row) for row in position.tolist()]
+        return self.shift.perturb(images, position)
+
+    def _image(self, row: int) -> Pixels:
+        replaced = self._replaced.image(row)
+        return self.shift.base.image(row) if replaced is None else replaced
 
     def _bytes(self) -> int:
         first = prepare([self.shift.item(0)], self.preprocess)
@@ -265,7 +321,18 @@ def open_distribution(stage: Stage, *, data_dir: Path | None = None) -> Shift:
     Raises:
         UnknownNameError, DataNotFoundError: no such shift, or its images are not on this machine.
     """
-    spec = dataclasses.replace(distribution(stage), split=stage.split)
+    return _opened(dataclasses.replace(distribution(stage), split=stage.split), data_dir)
+
+
+def other_set(stage: Stage, data_dir: Path | None) -> Shift | None:
+    """The set whose images the stage's noise brings in, or None; raises as ``open_distribution``."""
+    noise = stage.noise
+    if noise is None or noise.other is None:
+        return None
+    return _opened(dataclasses.replace(SHIFTS.get(noise.other), split=noise.other_split), data_dir)
+
+
+def _opened(spec: ShiftSpec, data_dir: Path | None) -> Shift:
     examples = load_examples(spec.source, spec.split, data_dir=data_dir)
     content = recorded_content(SOURCES.get(spec.source), spec.split, data_dir=data_dir)
     return Shift(spec, examples, content=content)

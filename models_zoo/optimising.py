@@ -55,7 +55,7 @@ def untrained(recipe: Recipe) -> tuple[nn.Module, str]:
         if stage.head_fit is not None:
             layer = head_fit_of(stage.head_fit).build(width_of(network, head), num_classes(stage))
             head = put_head(network, head, layer)
-        elif stage.fresh_head or number == 0:
+        elif stage.objective is None and (stage.fresh_head or number == 0):
             prepare_head(network, head, classes=num_classes(stage), fresh=stage.fresh_head)
     return network, head
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from models_zoo.spec import MODELS, LocalFile, ModelSpec
 from shifts.digest import SHORT, canonical, digest
 from shifts.errors import UserError
+from shifts.label_noise import LabelNoise
 from shifts.local import cache_home
 from shifts.registry import resolve
 
@@ -99,6 +100,9 @@ class Stage:
         lora: adapters that are trained with the head while the rest is frozen, and folded into the weights
             when the stage ends; ``trainable`` stays ``"all"``.
         balance: ``"groups"`` / ``"classes"`` draws images with replacement, each group or class as often.
+        noise: what is wrong with the labels, captions or images that the stage is given, and with how many.
+        objective: what is minimised in place of the cross-entropy of the labels: a class of
+            ``models_zoo.objectives.Objective`` with its parameters. Its network need not end in a classifier.
     """
 
     shift: str
@@ -127,6 +131,8 @@ class Stage:
     head_fit: Augmentation | None = field(default=None, metadata=LATER)
     grouped_by: tuple[str, ...] = field(default=(), metadata=LATER)
     balance: Balance = field(default="none", metadata=LATER)
+    noise: LabelNoise | None = field(default=None, metadata=LATER)
+    objective: Augmentation | None = field(default=None, metadata=LATER)
     lora: LoRA | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
@@ -289,10 +295,16 @@ def _local_contents(recipe: Recipe, data_dir: Path | None) -> dict[str, str | No
     from shifts.spec import SHIFTS, SOURCES
 
     contents: dict[str, str | None] = {}
-    for stage in recipe.stages:
-        source = SOURCES.get(SHIFTS.get(stage.shift).source)
+    sets = [(stage.shift, stage.split) for stage in recipe.stages]
+    sets += [
+        (stage.noise.other, stage.noise.other_split)
+        for stage in recipe.stages
+        if stage.noise is not None and stage.noise.other is not None
+    ]
+    for shift, split in sets:
+        source = SOURCES.get(SHIFTS.get(shift).source)
         if not source.bundled:
             record = read_record(source.name, data_dir=data_dir)
-            known = None if record is None else record.splits.get(stage.split)
-            contents[f"{source.name}/{stage.split}"] = None if known is None else known.content
+            known = None if record is None else record.splits.get(split)
+            contents[f"{source.name}/{split}"] = None if known is None else known.content
     return contents

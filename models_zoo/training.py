@@ -16,10 +16,12 @@ import torch
 from torch import nn
 
 from models_zoo.adapters import fold, folded_state
-from models_zoo.devices import autocast, exact, pick_device, precision_type, uploaded
-from models_zoo.feeding import Feed, distribution, epoch_steps, num_classes
+from models_zoo.devices import exact, pick_device, precision_type, uploaded
+from models_zoo.feeding import Feed, Ready, distribution, epoch_steps, num_classes
+from models_zoo.noising import realised
+from models_zoo.objectives import Batch, objective_of
 from models_zoo.optimising import Average, learner, network_of, prepare_head, trained_parameters, width_of
-from models_zoo.preprocessing import normalise
+from models_zoo.processes import Processes, own_device, together
 from models_zoo.recipe import (
     CHECKPOINT,
     STATE,
@@ -101,15 +103,17 @@ def train(
     recipe, folder = recipe_of(spec), training_folder(spec, data_dir=data_dir)
     run = _Run(recipe, spec.preprocess, data_dir=data_dir, options=options or Options(), progress=progress)
     run.keep_in(folder, name=spec.name.removesuffix(f"{CHECKPOINT}{recipe.checkpoint}"))
-    network = run.all_stages()
-    if recipe.checkpoint is not None and not target.is_file():
-        raise UserError(
-            f"the training in {folder} is past epoch {recipe.checkpoint}, which was not kept",
-            hint=f"robustbench-shift train {spec.name} --again",
-        )
-    if recipe.checkpoint is None:
-        run.save(network, target)
-        (folder / STATE).unlink(missing_ok=True)
+    with together(run.device) as processes:
+        network = run.all_stages()
+        if recipe.checkpoint is not None and not target.is_file():
+            raise UserError(
+                f"the training in {folder} is past epoch {recipe.checkpoint}, which was not kept",
+                hint=f"robustbench-shift train {spec.name} --again",
+            )
+        if recipe.checkpoint is None and processes.first:
+            run.save(network, target)
+            (folder / STATE).unlink(missing_ok=True)
+        processes.wait()
     return target
 
 
@@ -148,7 +152,8 @@ class _Run:
     ) -> None:
         self.recipe, self.preprocess, self.data_dir, self.options = recipe, preprocess, data_dir, options
         wanted = options.device or ("auto" if recipe.accelerator else "cpu")
-        self.device = torch.device(pick_device(wanted))
+        self.device = own_device(torch.device(pick_device(wanted)))
+        self.processes = Processes()
         precision_type(options.precision)
         self.how = {
             "device": self.device.type,
@@ -177,7 +182,12 @@ class _Run:
             stack.enter_context(torch.random.fork_rng(devices=cuda))
             if self.options.precision == "float32":
                 stack.enter_context(exact())
-            return self._stages(None if self.folder is None else read_state(self.folder, how=self.how))
+            self.processes = stack.enter_context(together(self.device))
+            if self.processes.count > 1:
+                self.how["processes"] = self.processes.count
+            network = self._stages(None if self.folder is None else read_state(self.folder, how=self.how))
+            self.processes.wait()
+            return network
 
     def _stages(self, state: State | None) -> nn.Module:
         network: nn.Module | None = None
@@ -188,10 +198,11 @@ class _Run:
                 network = network.to(self.device)
                 if self.device.type == "cuda":
                     network = network.to(memory_format=torch.channels_last)
+                    network = self.processes.with_batch_statistics(network)
             if stage.head_fit is not None:
                 head = self._fit_head(network, head, number)
                 continue
-            if stage.fresh_head or number == 0:
+            if stage.objective is None and (stage.fresh_head or number == 0):
                 prepare_head(network, head, classes=num_classes(stage), fresh=stage.fresh_head)
                 network = network.to(self.device)
             if state is None or state.stage <= number:
@@ -216,9 +227,20 @@ class _Run:
         self.told(number, 1)
         return put_head(network, head, layer.to(self.device))
 
+    def _noise(self) -> list[dict[str, object]]:
+        """What the noise of each stage that has some came to."""
+        found: list[dict[str, object]] = []
+        for number, stage in enumerate(self.recipe.stages):
+            if stage.noise is not None:
+                key = (self.recipe.seed, number)
+                feed = Feed(stage, self.preprocess, key=key, data_dir=self.data_dir, whole=False)
+                assert feed.noisy is not None, "the stage has noise"
+                found.append({"stage": number, **realised(stage.noise, feed.noisy)})
+        return found
+
     def told(self, number: int, step: int) -> None:
         """Tell how far it is."""
-        if self._progress is not None:
+        if self._progress is not None and self.processes.first:
             self._progress(sum(self.steps[:number]) + step, sum(self.steps))
 
     def save(self, network: nn.Module, target: Path, *, epoch: int | None = None) -> None:
@@ -233,8 +255,13 @@ class _Run:
             "seed": self.recipe.seed,
             "versions": {"torch": torch.__version__, "numpy": np.__version__},
         }
+        noise = self._noise()
+        if noise:
+            record["noise"] = noise
         if epoch is not None:
             record["epoch"] = epoch
+        if self.processes.count > 1:
+            record["processes"] = self.processes.count
         if (self.device.type, self.options.precision) != ("cpu", "float32"):
             record |= {"device": self.device.type, "precision": self.options.precision}
         # One entry only: safetensors writes several in an order that changes from call to call.
@@ -249,6 +276,7 @@ class _StageRun:
     def __init__(self, run: _Run, network: nn.Module, head: nn.Module, *, number: int) -> None:
         self.run, self.network, self.number = run, network, number
         self.stage = stage = run.recipe.stages[number]
+        self.objective = objective_of(stage)
         self.trained = trained_parameters(network, head, stage)
         self.optimiser = learner(stage, self.trained)
         self.average = Average(network, stage.ema)
@@ -278,15 +306,19 @@ class _StageRun:
             steps = min(steps, checkpoint * run.per_epoch[self.number])
         saved = time.monotonic()
         with stoppable() as stop:
-            for step, (images, labels) in enumerate(self._batches(first, steps), start=first):
-                loss = self._step(step, images, labels)
+            for step, (images, targets, total) in enumerate(self._batches(first, steps), start=first):
+                loss, heard = self._step(step, images, targets, int(total), stop=stop.asked)
+                stop.asked = stop.asked or heard
+                # Several processes stop after a step before which one of them was asked to: all at the same.
+                ends = stop.asked if run.processes.count == 1 else heard
                 self._look_at(loss, step, last=step + 1 == steps)
                 self._keep_after(step + 1)
                 run.told(self.number, step + 1)
-                if run.folder is not None and (stop.asked or time.monotonic() > saved + self._pause):
+                if run.folder is not None and (ends or time.monotonic() > saved + self._pause):
                     self._save_state(step + 1)
                     saved = time.monotonic()
-                stop.now()
+                if ends:
+                    stop.now()
         if run.folder is not None and checkpoint is not None and self.kept:
             self._save_state(steps)  # the training of the whole model goes on from here
         self.average.into(self.network)
@@ -300,43 +332,54 @@ class _StageRun:
         run = self.run
         key = (run.recipe.seed, self.number)
         whole = None if run.options.steps is None else False
-        feed = Feed(self.stage, run.preprocess, key=key, data_dir=run.data_dir, whole=whole)
+        feed = Feed(
+            self.stage,
+            run.preprocess,
+            key=key,
+            data_dir=run.data_dir,
+            whole=whole,
+            tokenise=self.objective.tokeniser(self.network),
+            processes=run.processes,
+        )
         workers = run.options.workers
         if workers is None:
             waits = run.device.type == "cpu" and feed.in_memory
             workers = 0 if waits else min(8, torch.get_num_threads() if run.recipe.threads is None else 2)
         ready = feed.batches(first, steps, workers=workers)
-        pairs = ((torch.from_numpy(one.images), torch.from_numpy(one.labels)) for one in ready)
-        return uploaded(pairs, run.device)
+        return uploaded(map(_tensors, ready), run.device)
 
-    def _step(self, step: int, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def _step(
+        self, step: int, images: torch.Tensor, targets: torch.Tensor, total: int, *, stop: bool
+    ) -> tuple[torch.Tensor, bool]:
+        """One step of all processes: the loss, and whether any of them was asked to stop."""
         stage, run = self.stage, self.run
         # Dropout and the like draw from here: from the number of the step alone, so that nothing of it has
         # to be saved.
-        torch.manual_seed(_seed(run.recipe.seed, self.number, "torch", step))
+        own = () if run.processes.first else (run.processes.rank,)
+        torch.manual_seed(_seed(run.recipe.seed, self.number, "torch", step, *own))
         for group in self.optimiser.param_groups:
             group["lr"] = self.rates[step]
         self.optimiser.zero_grad(set_to_none=True)
-        size = run.options.microbatch or len(labels)
-        total = torch.zeros((), device=run.device)
-        for start in range(0, len(labels), size):
-            part, wanted = images[start : start + size], labels[start : start + size]
-            inputs = normalise(part.permute(0, 3, 1, 2), run.preprocess)
-            with autocast(run.device, run.options.precision):
-                loss = nn.functional.cross_entropy(
-                    self.forward(inputs), wanted, label_smoothing=stage.label_smoothing
-                )
-            if len(wanted) != len(labels):
-                loss = loss * (len(wanted) / len(labels))
-            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch leaves it so
-            total = total + loss.detach()
+        batch = Batch(
+            images=images,
+            targets=targets,
+            total=total,
+            size=run.options.microbatch or max(len(targets), 1),
+            network=self.network,
+            forward=self.forward,
+            preprocess=run.preprocess,
+            precision=run.options.precision,
+            scaler=self.scaler,
+            processes=run.processes,
+        )
+        loss, stop = run.processes.add_up(self.trained, self.objective.backward(batch), stop=stop)
         if stage.clip is not None:
             self.scaler.unscale_(self.optimiser)
             nn.utils.clip_grad_norm_(self.trained, stage.clip)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.average.follow(self.network)
-        return total
+        return loss, stop
 
     def _look_at(self, loss: torch.Tensor, step: int, *, last: bool) -> None:
         if self.run.options.watch is not None:
@@ -351,12 +394,14 @@ class _StageRun:
         """Keep the weights where an epoch that is to be kept has ended."""
         run = self.run
         epoch = self.kept.get(steps)
-        if epoch is not None and run.folder is not None:
+        if epoch is not None and run.folder is not None and run.processes.first:
             with self.average.in_place(self.network):
                 run.save(self.network, kept_file(run.folder, epoch), epoch=epoch)
 
     def _save_state(self, step: int) -> None:
         assert self.run.folder is not None
+        if not self.run.processes.first:
+            return
         write_state(
             self.run.folder,
             stage=self.number,
@@ -367,6 +412,10 @@ class _StageRun:
             average=self.average.tensors,
             scaler=self.scaler.state_dict(),
         )
+
+
+def _tensors(one: Ready) -> tuple[torch.Tensor, ...]:
+    return torch.from_numpy(one.images), torch.from_numpy(one.targets), torch.tensor(one.total)
 
 
 def _seed(*key: object) -> int:

@@ -201,6 +201,18 @@ class Shift:
             f"shift {self.spec.name!r} asks for the group column {name!r}, which nothing provides"
         )
 
+    def columns(self, index: Labels, *, labels: Labels | None = None) -> dict[str, list[str]]:
+        """The group columns of some examples, in words: column → B names.
+
+        Args:
+            labels: int64 (B,), to be named by ``"class"`` in place of the true ones.
+        """
+        found = {}
+        for name, column in self.group_columns.items():
+            values = column.values[index] if name != "class" or labels is None else labels
+            found[name] = [column.names[value] for value in values.tolist()]
+        return found
+
     def item(self, index: int) -> Pixels:
         """Image ``index`` of the shift, perturbed: uint8 (H, W, 3)."""
         position = self.position[index : index + 1]

@@ -238,7 +238,7 @@ def test_batches_do_not_depend_on_threads_memory_or_where_one_begins() -> None:
     for feed, start, workers in ((memory, 0, 2), (stream, 0, 0), (stream, 2, 3)):
         for ours, theirs in zip(feed.batches(start, 6, workers=workers), expected[start:], strict=True):
             assert np.array_equal(ours.images, theirs.images)
-            assert np.array_equal(ours.labels, theirs.labels)
+            assert np.array_equal(ours.targets, theirs.targets)
 
 
 def test_every_epoch_shows_every_image_once() -> None:
