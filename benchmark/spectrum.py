@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from benchmark.estimate import Estimate
-from benchmark.intervals import normal_quantile, t_quantile
+from benchmark.intervals import t_quantile
 from benchmark.resampling import draws
 from benchmark.spectrum_moments import CENTRES, Centre, Moments, Ready, added, in_fewer_dimensions, moments
 from shifts.data import hash_rank
@@ -155,12 +155,12 @@ def spectrum(
 ) -> Spectrum:
     """Spectrum of features, with intervals over the examples.
 
-    Random parts of the examples are left out in turn (jackknife of groups, Student's t), or drawn with
-    replacement (bootstrap, normal). Both know the standard error; the jackknife is the default because it
-    stays right where dimensions are many: with 256 dimensions and 600 examples the bootstrap's standard
-    error of the SVE is almost three times too large, for a resample has fewer different examples still
-    (``tests/benchmarks/spectrum.py`` measures it). Neither interval is a percentile interval: resampled
-    statistics are biased by more than they vary.
+    Random parts of the examples are left out in turn (jackknife of groups), or drawn with replacement
+    (bootstrap). Both know the standard error, and Student's t makes it an interval. The jackknife is the
+    default because it stays right where dimensions are many: with 256 dimensions and 600 examples the
+    bootstrap's standard error of the SVE is almost three times too large, for a resample has fewer different
+    examples still (``tests/benchmarks/spectrum.py`` measures it). Neither interval is one of percentiles:
+    resampled statistics are biased by more than they vary.
 
     Args:
         features: (N, D); a memory map is read a piece at a time.
@@ -213,7 +213,8 @@ def spectrum(
     replicates = np.array([_statistics(one.singular_values(centre)) for one in resampled])
     found = _statistics(values)
     error, bias = spread(replicates, interval), _bias(replicates, found, interval)
-    half = quantile(interval, level, len(parts)) * error
+    # Of either kind: there are only so many parts that differ.
+    half = t_quantile(level, len(parts) - 1) * error
 
     def estimate(which: int, value: float) -> Estimate:
         return Estimate(
@@ -248,11 +249,6 @@ def spread(replicates: Floats, interval: Interval) -> Floats:
     # Leaving a part out moves a mean by 1 / (count - 1) of what a fresh draw would.
     factor = (count - 1) / count if interval == "jackknife" else 1 / (count - 1)
     return np.asarray(np.sqrt(factor * around), dtype=np.float64)
-
-
-def quantile(interval: Interval, level: float, parts: int) -> float:
-    """How many standard errors an interval reaches to either side."""
-    return t_quantile(level, parts - 1) if interval == "jackknife" else normal_quantile(level)
 
 
 def _bias(replicates: Floats, found: Floats, interval: Interval) -> Floats:

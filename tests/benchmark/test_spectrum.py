@@ -85,7 +85,7 @@ def test_without_centring_the_first_direction_is_the_mean() -> None:
 
 @pytest.mark.parametrize("interval", ["jackknife", "bootstrap"])
 def test_intervals_cover_other_draws_and_corrected_ones_many_examples(interval: module.Interval) -> None:
-    repeats, n, dim = 60, 200, 24
+    repeats, n, dim = 120, 200, 24
     sets = [
         spectrum(draw(n, dim, seed=seed), interval=interval, resamples=60, seed=seed)
         for seed in range(repeats)
@@ -98,8 +98,8 @@ def test_intervals_cover_other_draws_and_corrected_ones_many_examples(interval: 
 
     for name, value in truth.items():
         expected = float(np.mean([getattr(one, name).value for one in sets]))
-        assert covered(name, expected) >= 0.87, "95 % within three binomial standard errors"
-        assert covered(f"{name}_corrected", value) >= 0.87
+        assert covered(name, expected) >= 0.89, "95 % within three binomial standard errors"
+        assert covered(f"{name}_corrected", value) >= 0.87, "its truth is only of first order"
     assert covered("sve", truth["sve"]) < 0.3, "what is not corrected is biased by more than it varies"
 
 
