@@ -64,7 +64,8 @@ class Processes:
         """The network with batch statistics of the whole batch, where that can be had (on GPUs)."""
         if self.count == 1:
             return network
-        found: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        convert = nn.SyncBatchNorm.convert_sync_batchnorm
+        found: nn.Module = convert(network)  # type: ignore[no-untyped-call]  # torch leaves it so
         return found
 
     def wait(self) -> None:
@@ -75,7 +76,7 @@ class Processes:
 
 def own_device(device: torch.device) -> torch.device:
     """This process's own GPU, where each has one."""
-    if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
+    if device.type == "cuda" and "LOCAL_RANK" in os.environ:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     return device
