@@ -21,6 +21,7 @@ from benchmark.cli import (
     study,
     submit,
     train,
+    tune,
 )
 from benchmark.cli.data import app as data_app
 from benchmark.cli.service import leaderboard_app
@@ -47,6 +48,7 @@ for _command in (
     fit,
     baselines,
     train,
+    tune,
     study,
     diagnose,
     submit,

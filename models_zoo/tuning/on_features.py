@@ -1,0 +1,35 @@
+"""A last layer fitted to cached features, as a stage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from models_zoo.recipe import Augmentation, Stage
+from models_zoo.tuning.methods import METHODS
+from shifts.errors import UnknownNameError
+
+
+def on_features(
+    shift: str, method: str, *, split: str = "train", share: float = 1.0, **parameters: Any
+) -> Stage:
+    """A stage that computes the features of the frozen body once and fits a last layer to them.
+
+    Args:
+        method: one of ``models_zoo.tuning.methods``.
+        share: of the examples of each class; epochs are passes over these.
+        parameters: of the method, where they are not its own.
+
+    Raises:
+        UnknownNameError: no such method.
+    """
+    if method not in METHODS:
+        raise UnknownNameError(f"there is no method {method!r}", hint=f"methods: {', '.join(METHODS)}")
+    fit = METHODS[method].fit
+    return Stage(
+        shift=shift,
+        split=split,
+        share=share,
+        epochs=1,
+        learning_rate=0.0,
+        head_fit=Augmentation(function=fit.function, parameters={**fit.parameters, **parameters}),
+    )
