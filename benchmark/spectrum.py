@@ -32,15 +32,31 @@ import numpy as np
 from benchmark.estimate import Estimate
 from benchmark.intervals import t_quantile
 from benchmark.resampling import draws
+from benchmark.spectrum_large import leading_values, tail_of
 from benchmark.spectrum_moments import CENTRES, Centre, Moments, Ready, added, in_fewer_dimensions, moments
-from shifts.data import hash_rank
+from benchmark.spectrum_statistics import (
+    STATISTICS,
+    largest_singular_value_ratio,
+    singular_value_entropy,
+    statistics,
+)
+from shifts.data import generator, hash_rank
 from shifts.digest import digest
 from shifts.errors import UserError
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+
+__all__ = [
+    "Spectrum",
+    "largest_singular_value_ratio",
+    "singular_value_entropy",
+    "singular_values",
+    "spectrum",
+    "spread",
+]
 
 Interval = Literal["jackknife", "bootstrap"]
 INTERVALS: tuple[Interval, ...] = ("jackknife", "bootstrap")
@@ -49,36 +65,9 @@ RESAMPLES = 200
 FEWEST = 20
 # Below so many examples a dimension the small singular values are mostly those of the sampling.
 FEW_PER_DIMENSION = 5
+EXACT = 4096  # the side of the largest matrix whose eigenvalues are all computed
+LEADING = 512  # how many are where it is larger
 _KEPT_BYTES = 2**29  # parts are summed again rather than kept where they would take more
-_STATISTICS = ("sve", "lsvr")
-
-
-def singular_value_entropy(singular_values: ArrayLike) -> float:
-    """SVE, in nats, between 0 (one direction) and ln K (K equal ones).
-
-    Args:
-        singular_values: float (K,), not negative, in any order; zeros count for nothing.
-
-    Raises:
-        ValueError: none, negative, not finite, or all 0.
-
-    >>> round(singular_value_entropy([2.0, 1.0, 1.0]), 4)  # 0.5 ln 2 + 0.5 ln 4
-    1.0397
-    """
-    shares = _shares(singular_values)
-    positive = shares[shares > 0]
-    return float(max(-(positive * np.log(positive)).sum(), 0.0))
-
-
-def largest_singular_value_ratio(singular_values: ArrayLike) -> float:
-    """LSVR, in nats: minus the logarithm of the largest one's share, between 0 and ln K.
-
-    Args and errors as for ``singular_value_entropy``.
-
-    >>> round(largest_singular_value_ratio([2.0, 1.0, 1.0]), 4)  # ln 2
-    0.6931
-    """
-    return float(-np.log(_shares(singular_values).max()))
 
 
 def singular_values(
@@ -92,7 +81,8 @@ def singular_values(
         normalise: scale each vector to length 1 first.
     """
     ready = _ready(features, centre=centre, normalise=normalise)
-    return moments(ready, np.arange(ready.n), origin=_origin(ready)).singular_values(centre)
+    ready = in_fewer_dimensions(ready) if ready.n < ready.dim else ready
+    return moments(ready, origin=_origin(ready)).singular_values(centre)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -101,9 +91,13 @@ class Spectrum:
 
     Attributes:
         values: float64 (K,), K <= min(n, dim), the largest first.
-        sve, lsvr: at this number of examples; the interval is that of other draws of as many.
-        sve_corrected, lsvr_corrected: what they would be of many more examples, to first order in 1 / n.
-        replicates: float64 (R, 2), both statistics with a part left out, or of each resample.
+        sve, lsvr: at this number of examples; the interval is that of other draws of as many. Where there
+            are more than ``EXACT`` examples and dimensions, only the leading values are computed: the
+            interval then holds what the others may add, and knows nothing of the examples.
+        sve_corrected, lsvr_corrected: what they would be of many more examples, to first order in 1 / n;
+            None where only the leading values are known.
+        replicates: float64 (R, 2), both statistics with a part left out, or of each resample; R is 0 where
+            only the leading values are known.
         n, dim: examples, and dimensions of the features.
         centre, normalise: how the features were made ready.
         interval: how the intervals were made.
@@ -113,8 +107,8 @@ class Spectrum:
     values: Floats
     sve: Estimate
     lsvr: Estimate
-    sve_corrected: Estimate
-    lsvr_corrected: Estimate
+    sve_corrected: Estimate | None
+    lsvr_corrected: Estimate | None
     replicates: Floats
     n: int
     dim: int
@@ -124,15 +118,21 @@ class Spectrum:
     examples: str
 
     @property
+    def parts(self) -> int:
+        """In how many parts the examples were left out or drawn."""
+        return min(PARTS, self.n)
+
+    @property
     def few(self) -> bool:
         """Whether there are too few examples for so many dimensions to speak of the model."""
         return self.n < FEW_PER_DIMENSION * self.dim
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
+        names = [name + ending for name in STATISTICS for ending in ("", "_corrected")]
+        found: dict[str, Estimate | None] = {name: getattr(self, name) for name in names}
         return {
-            **{name: getattr(self, name).to_json() for name in _STATISTICS},
-            **{f"{name}_corrected": getattr(self, f"{name}_corrected").to_json() for name in _STATISTICS},
+            **{name: None if one is None else one.to_json() for name, one in found.items()},
             "n": self.n,
             "dim": self.dim,
             "centre": self.centre,
@@ -146,6 +146,7 @@ def spectrum(
     features: NDArray[np.floating],
     *,
     ids: Sequence[str] | None = None,
+    rows: NDArray[np.int64] | None = None,
     centre: Centre = "samples",
     normalise: bool = True,
     interval: Interval = "jackknife",
@@ -165,6 +166,7 @@ def spectrum(
     Args:
         features: (N, D); a memory map is read a piece at a time.
         ids: N strings; the parts depend on them and the seed alone. None numbers the rows.
+        rows: int64 (n,), which examples to take, in this order; None for all.
         centre, normalise: as for ``singular_values``.
         interval: ``"jackknife"`` or ``"bootstrap"``.
         resamples: of the bootstrap.
@@ -176,12 +178,25 @@ def spectrum(
             dimensions for a bootstrap.
     """
     names = [str(row) for row in range(len(features))] if ids is None else list(ids)
-    if len(names) != len(features) or len(names) < FEWEST:
+    if len(names) != len(features):
+        raise ValueError(f"{len(names)} ids for {len(features)} feature vectors")
+    ready = _ready(features, centre=centre, normalise=normalise, rows=rows)
+    names = names if rows is None else [names[row] for row in rows.tolist()]
+    if ready.n < FEWEST:
         raise UserError(
-            f"{len(features)} feature vectors with {len(names)} ids have no spectrum to speak of",
-            hint=f"{FEWEST} examples or more, one id each",
+            f"{ready.n} feature vectors have no spectrum to speak of", hint=f"{FEWEST} examples or more"
         )
-    ready = _ready(features, centre=centre, normalise=normalise)
+    made: dict[str, Any] = {
+        "n": ready.n,
+        "dim": ready.dim,
+        "centre": centre,
+        "normalise": normalise,
+        "interval": interval,
+        "examples": digest(names),
+    }
+    if min(ready.n, ready.dim) > EXACT:
+        return _bounded(ready, seed=seed, level=level, made=made)
+    ready = in_fewer_dimensions(ready) if ready.n < ready.dim else ready
     order = hash_rank(names, "spectrum", seed)
     parts = [np.sort(rows) for rows in np.array_split(order, min(PARTS, len(order)))]
     origin = _origin(ready)
@@ -208,10 +223,10 @@ def spectrum(
         resampled: Iterable[Moments] = (whole - part for part in each())
     else:
         assert kept is not None
-        counts = draws(len(parts), resamples, np.random.default_rng(seed))
+        counts = draws(len(parts), resamples, generator(seed, "spectrum"))
         resampled = (added(kept, weights) for weights in counts)
-    replicates = np.array([_statistics(one.singular_values(centre)) for one in resampled])
-    found = _statistics(values)
+    replicates = np.array([statistics(one.singular_values(centre)) for one in resampled])
+    found = statistics(values)
     error, bias = spread(replicates, interval), _bias(replicates, found, interval)
     # Of either kind: there are only so many parts that differ.
     half = t_quantile(level, len(parts) - 1) * error
@@ -233,12 +248,29 @@ def spectrum(
         sve_corrected=estimate(0, found[0] - bias[0]),
         lsvr_corrected=estimate(1, found[1] - bias[1]),
         replicates=replicates,
-        n=ready.n,
-        dim=int(features.shape[1]),
-        centre=centre,
-        normalise=normalise,
-        interval=interval,
-        examples=digest(names),
+        **made,
+    )
+
+
+def _bounded(ready: Ready, *, seed: int, level: float, made: dict[str, Any]) -> Spectrum:
+    """Of a set with too many examples and dimensions for all of its singular values."""
+    values, energy = leading_values(ready, count=LEADING, seed=seed)
+    ends = np.array([statistics(tail_of(values, energy, among=min(ready.n, ready.dim), flat=flat))
+                     for flat in (False, True)])  # fmt: skip
+
+    def between(which: int) -> Estimate:
+        low, high = sorted(ends[:, which].tolist())
+        method = f"bounds: {len(values)} values and the sum of squares of the rest"
+        return Estimate(value=(low + high) / 2, low=low, high=high, level=level, method=method, n=ready.n)
+
+    return Spectrum(
+        values=values,
+        sve=between(0),
+        lsvr=between(1),
+        sve_corrected=None,
+        lsvr_corrected=None,
+        replicates=np.zeros((0, len(STATISTICS))),
+        **made,
     )
 
 
@@ -257,27 +289,21 @@ def _bias(replicates: Floats, found: Floats, interval: Interval) -> Floats:
     return moved * (len(replicates) - 1) if interval == "jackknife" else moved
 
 
-def _statistics(values: Floats) -> Floats:
-    return np.array([singular_value_entropy(values), largest_singular_value_ratio(values)])
-
-
-def _ready(features: NDArray[np.floating], *, centre: Centre, normalise: bool) -> Ready:
+def _ready(
+    features: NDArray[np.floating],
+    *,
+    centre: Centre,
+    normalise: bool,
+    rows: NDArray[np.int64] | None = None,
+) -> Ready:
     if features.ndim != 2 or not features.size or features.dtype.kind != "f":
         raise ValueError(f"features are floats (N, D), not {features.dtype} {features.shape}")
     if centre not in CENTRES:
         raise ValueError(f"features are centred over one of {', '.join(CENTRES)}, not {centre!r}")
-    ready = Ready(values=features, centre=centre, normalise=normalise)
-    return in_fewer_dimensions(ready) if ready.n < ready.dim else ready
+    return Ready(values=features, centre=centre, normalise=normalise, chosen=rows)
 
 
 def _origin(ready: Ready) -> Floats | None:
     """Near the mean, where the mean is taken away in the end; else none."""
-    first = next(ready.pieces(np.arange(ready.n)))
+    first = next(ready.pieces())
     return np.asarray(ready[first].mean(axis=0), dtype=np.float64) if ready.centre == "samples" else None
-
-
-def _shares(singular_values: ArrayLike) -> Floats:
-    values = np.asarray(singular_values, dtype=np.float64)
-    if values.ndim != 1 or not np.isfinite(values).all() or (values < 0).any() or not values.sum() > 0:
-        raise ValueError("singular values are a row of finite numbers, none negative and not all 0")
-    return np.asarray(values / values.sum(), dtype=np.float64)

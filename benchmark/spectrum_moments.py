@@ -33,6 +33,7 @@ class Ready:
         centre: ``"features"`` takes from each vector the mean of its own D entries, as the authors' released
             ``svd.py`` does (it normalises first, and so does this); the others leave the vector as it is.
         normalise: scale each vector to length 1; a vector of zeros stays one.
+        chosen: int64 (n,), the rows of ``values`` that are meant; None for all of them.
 
     >>> Ready(values=np.array([[3.0, 4.0]]), centre="none", normalise=True)[np.array([0])]
     array([[0.6, 0.8]])
@@ -41,26 +42,31 @@ class Ready:
     values: NDArray[np.floating]
     centre: Centre
     normalise: bool
+    chosen: NDArray[np.int64] | None = None
 
     @property
     def n(self) -> int:
-        return len(self.values)
+        """How many vectors."""
+        return len(self.values if self.chosen is None else self.chosen)
 
     @property
     def dim(self) -> int:
+        """How many entries each has."""
         return int(self.values.shape[1])
 
     def __getitem__(self, rows: NDArray[np.int64]) -> Floats:
         """Some vectors, float64 (B, D)."""
-        values = self.values[rows].astype(np.float64)
+        places = rows if self.chosen is None else self.chosen[rows]
+        values = self.values[places].astype(np.float64)
         if self.normalise:
             values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), _SHORTEST)
         if self.centre == "features":
             values -= values.mean(axis=1, keepdims=True)
         return values
 
-    def pieces(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-        """Rows in pieces whose vectors take a bounded amount of memory."""
+    def pieces(self, rows: NDArray[np.int64] | None = None) -> Iterator[NDArray[np.int64]]:
+        """Rows, all by default, in pieces whose vectors take a bounded amount of memory."""
+        rows = np.arange(self.n) if rows is None else rows
         size = max(_PIECE // self.dim, 1)
         for start in range(0, len(rows), size):
             yield rows[start : start + size]
@@ -104,11 +110,11 @@ class Moments:
         return np.asarray(np.sqrt(np.maximum(squares, 0)), dtype=np.float64)
 
 
-def moments(ready: Ready, rows: NDArray[np.int64], *, origin: Floats | None = None) -> Moments:
+def moments(ready: Ready, rows: NDArray[np.int64] | None = None, *, origin: Floats | None = None) -> Moments:
     """Moments of some rows, taken a piece at a time.
 
     Args:
-        rows: which of them, int64 (B,), B >= 1.
+        rows: which of them, int64 (B,), B >= 1; None for all.
         origin: float64 (D,), subtracted from every vector: near the mean it keeps the digits that a large
             mean would cost. None subtracts nothing.
     """
@@ -119,7 +125,7 @@ def moments(ready: Ready, rows: NDArray[np.int64], *, origin: Floats | None = No
             values -= origin
         total += values.sum(axis=0)
         products += values.T @ values
-    return Moments(n=len(rows), total=total, products=products)
+    return Moments(n=ready.n if rows is None else len(rows), total=total, products=products)
 
 
 def added(parts: Sequence[Moments], weights: Sequence[float] | Floats) -> Moments:
@@ -142,11 +148,10 @@ def in_fewer_dimensions(ready: Ready) -> Ready:
     Every weighted sum of their outer products has the same singular values in these coordinates, so whatever
     is computed of the vectors can be computed of them.
     """
-    every = np.arange(ready.n)
     products = np.empty((ready.n, ready.n))
-    for left in ready.pieces(every):
+    for left in ready.pieces():
         values = ready[left]
-        for right in ready.pieces(every):
+        for right in ready.pieces():
             products[np.ix_(left, right)] = values @ ready[right].T
     squares, axes = np.linalg.eigh(products)
     centre: Centre = "samples" if ready.centre == "samples" else "none"
