@@ -44,7 +44,7 @@ def leading_values(ready: Ready, *, count: int, seed: int) -> tuple[Floats, floa
         for piece in ready.pieces():
             mean += ready[piece].sum(axis=0) / ready.n
     width = min(count + SPARE, ready.dim, ready.n)
-    directions = generator(seed, "spectrum", "directions").standard_normal((ready.dim, width))
+    directions: Floats = generator(seed, "spectrum", "directions").standard_normal((ready.dim, width))
     energy = 0.0
     for _ in range(ROUNDS):
         directions = np.asarray(np.linalg.qr(directions)[0], dtype=np.float64)
@@ -54,13 +54,13 @@ def leading_values(ready: Ready, *, count: int, seed: int) -> tuple[Floats, floa
             image += values.T @ (values @ directions)
             energy += float(np.square(values).sum())
         directions = image
-    directions = np.linalg.qr(directions)[0]
+    directions = np.asarray(np.linalg.qr(directions)[0], dtype=np.float64)
     products = np.zeros((width, width))
     for piece in ready.pieces():
         projected = (ready[piece] - mean) @ directions
         products += projected.T @ projected
-    squares: Floats = np.linalg.eigvalsh(products)[::-1][:count]
-    return np.sqrt(np.maximum(squares, 0)), energy
+    squares = np.linalg.eigvalsh(products)[::-1][:count]
+    return np.asarray(np.sqrt(np.maximum(squares, 0)), dtype=np.float64), energy
 
 
 def tail_of(values: Floats, energy: float, *, among: int, flat: bool) -> Floats:

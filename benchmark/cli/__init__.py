@@ -18,6 +18,7 @@ from benchmark.cli import (
     plot,
     report,
     show,
+    spectrum,
     study,
     submit,
     train,
@@ -51,6 +52,7 @@ for _command in (
     tune,
     study,
     diagnose,
+    spectrum,
     submit,
 ):
     _command.register(app)
