@@ -122,6 +122,10 @@ class Perturbation:
     uses_labels: bool = False
     groups: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # A read-only view of shared parameters could not be sent to another process.
+        object.__setattr__(self, "parameters", dict(self.parameters))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import pickle
 import socket
 import subprocess
 import sys
@@ -46,6 +47,7 @@ def test_declaration(spec: ShiftSpec) -> None:
     assert len(LABEL_SPACES.get(spec.label_space)) >= 2
     assert spec.title
     assert spec.seed >= 0
+    assert pickle.loads(pickle.dumps(spec)) == spec, "studies send declarations to other processes"
     for perturbation in spec.perturbations:
         assert callable(resolve(perturbation.function))
         json.dumps(dict(perturbation.parameters), allow_nan=False)
