@@ -33,7 +33,15 @@ from benchmark.estimate import Estimate
 from benchmark.intervals import t_quantile
 from benchmark.resampling import draws
 from benchmark.spectrum_large import leading_values, tail_of
-from benchmark.spectrum_moments import CENTRES, Centre, Moments, Ready, added, in_fewer_dimensions, moments
+from benchmark.spectrum_moments import (
+    CENTRES,
+    Centre,
+    Moments,
+    Ready,
+    in_fewer_dimensions,
+    moments,
+    resampled,
+)
 from benchmark.spectrum_statistics import (
     STATISTICS,
     largest_singular_value_ratio,
@@ -159,7 +167,7 @@ def spectrum(
     Random parts of the examples are left out in turn (jackknife of groups), or drawn with replacement
     (bootstrap). Both know the standard error, and Student's t makes it an interval. The jackknife is the
     default because it stays right where dimensions are many: with 256 dimensions and 600 examples the
-    bootstrap's standard error of the SVE is almost three times too large, for a resample has fewer different
+    bootstrap's standard error of the SVE is three to four times too large, for a resample has fewer different
     examples still (``tests/benchmarks/spectrum.py`` measures it). Neither interval is one of percentiles:
     resampled statistics are biased by more than they vary.
 
@@ -220,12 +228,12 @@ def spectrum(
             "all features are the same: they have no spectrum", hint="look at the model's weights"
         )
     if interval == "jackknife":
-        resampled: Iterable[Moments] = (whole - part for part in each())
+        samples: Iterable[Moments] = (whole - part for part in each())
     else:
         assert kept is not None
         counts = draws(len(parts), resamples, generator(seed, "spectrum"))
-        resampled = (added(kept, weights) for weights in counts)
-    replicates = np.array([statistics(one.singular_values(centre)) for one in resampled])
+        samples = resampled(kept, counts)
+    replicates = np.array([statistics(one.singular_values(centre)) for one in samples])
     found = statistics(values)
     error, bias = spread(replicates, interval), _bias(replicates, found, interval)
     # Of either kind: there are only so many parts that differ.

@@ -92,10 +92,9 @@ class Moments:
         )
 
     def __sub__(self, other: Moments) -> Moments:
-        return self + other * -1.0
-
-    def __mul__(self, weight: float) -> Moments:
-        return Moments(n=self.n * weight, total=self.total * weight, products=self.products * weight)
+        return Moments(
+            n=self.n - other.n, total=self.total - other.total, products=self.products - other.products
+        )
 
     def singular_values(self, centre: Centre) -> Floats:
         """Of the matrix of these vectors: float64 (min(n, D),), the largest first.
@@ -128,18 +127,19 @@ def moments(ready: Ready, rows: NDArray[np.int64] | None = None, *, origin: Floa
     return Moments(n=ready.n if rows is None else len(rows), total=total, products=products)
 
 
-def added(parts: Sequence[Moments], weights: Sequence[float] | Floats) -> Moments:
-    """The weighted sum of moments.
+def resampled(parts: Sequence[Moments], weights: NDArray[np.floating]) -> Iterator[Moments]:
+    """Weighted sums of the parts, a few at a time as one product of matrices.
 
     Args:
         parts: one or more.
-        weights: one for each.
+        weights: (R, parts).
     """
-    whole = parts[0] * float(weights[0])
-    for part, weight in zip(parts[1:], weights[1:], strict=True):
-        if weight:
-            whole += part * float(weight)
-    return whole
+    dim = len(parts[0].total)
+    flat = np.stack([np.concatenate([[one.n], one.total, one.products.ravel()]) for one in parts])
+    at_a_time = max(_PIECE // flat.shape[1], 1)
+    for start in range(0, len(weights), at_a_time):
+        for row in weights[start : start + at_a_time].astype(np.float64) @ flat:
+            yield Moments(n=row[0], total=row[1 : dim + 1], products=row[dim + 1 :].reshape(dim, dim))
 
 
 def in_fewer_dimensions(ready: Ready) -> Ready:
