@@ -96,3 +96,37 @@ def crop_and_flip(
     cut: NDArray[np.uint8] = windows[np.arange(number), top, left].transpose(0, 2, 3, 1)
     mirrored = np.less(draw.random(number), flip)
     return np.asarray(np.where(mirrored[:, None, None, None], cut[:, :, ::-1], cut), dtype=np.uint8)
+
+
+def diversify(
+    images: Pixels,
+    draw: np.random.Generator,
+    *,
+    tint: float = 0.5,
+    border: float = 0.0,
+    upside_down: float = 0.0,
+) -> Pixels:
+    """What synthetic shifts do, at random: variety to pre-train on.
+
+    Each image is blended with a colour of its own (``shifts.perturbations.synthetic.tint`` has one of a few),
+    surrounded by black and scaled back, and turned upside down.
+
+    Args:
+        images: uint8 (B, H, W, 3).
+        tint: the largest share of the colour.
+        border: the widest border, as a share of the image's side; its width is drawn in whole pixels.
+        upside_down: probability.
+    """
+    number, height, width = images.shape[:3]
+    alpha = draw.uniform(0.0, tint, (number, 1, 1, 1))
+    colours = 255.0 * draw.uniform(size=(number, 1, 1, 3))
+    result = np.rint((1.0 - alpha) * images + alpha * colours).astype(np.uint8)
+    widest = round(border * min(height, width))
+    for index, pixels in enumerate(draw.integers(0, widest + 1, number).tolist()):
+        if pixels:
+            padded = np.pad(result[index], ((pixels, pixels), (pixels, pixels), (0, 0)))
+            small = Image.fromarray(padded).resize((width, height), Image.Resampling.BILINEAR)
+            result[index] = np.asarray(small)
+    turned = draw.random(number) < upside_down
+    result[turned] = result[turned][:, ::-1]
+    return result

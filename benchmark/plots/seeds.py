@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 SCALE: Scale = "probit"
 ARMS = {"pre-trained": CYCLE[1], "control": CYCLE[2]}
+LABELS = {
+    "shares": ("o", "scratch model on a share of the data"),
+    "checkpoints": ("x", "checkpoint of a scratch model"),
+}
 
 
 def seeds_figure(shifts: Mapping[str, Mapping[str, Any]]) -> Figure:
@@ -42,13 +46,14 @@ def seeds_figure(shifts: Mapping[str, Mapping[str, Any]]) -> Figure:
 
 
 def _panel(axes: Axes, shift: str, one: Mapping[str, Any]) -> None:
+    known = [line for line in LABELS if line in one["seeds"][0]["lines"]]
     members = {
-        line: [member for row in one["seeds"] for member in row["lines"][line]["members"]]
-        for line in ("shares", "checkpoints")
+        line: [member for row in one["seeds"] for member in row["lines"][line]["members"]] for line in known
     }
     tuned = {
         (arm, method): [row["models"][arm][method] for row in one["seeds"]]
         for arm in ARMS
+        if arm in one["seeds"][0]["models"]
         for method in one["seeds"][0]["models"][arm]
     }
     x = [m["reference"] for some in members.values() for m in some]
@@ -61,16 +66,14 @@ def _panel(axes: Axes, shift: str, one: Mapping[str, Any]) -> None:
     ends = np.array(axes.get_xlim())
     axes.plot(ends, ends, color="#999999", linestyle=(0, (4, 3)), linewidth=0.9, label="y = x")
     for number, row in enumerate(one["seeds"]):
-        line = row["lines"]["shares"]
+        line = row["lines"][known[0]]
         height = from_scale(line["intercept"] + line["slope"] * ends, SCALE)
         axes.plot(
             ends, to_scale(height, SCALE), color=CYCLE[0], linewidth=0.8, alpha=0.6,
             label="line of a seed" if number == 0 else None,
         )  # fmt: skip
-    for line, marker, label in (
-        ("checkpoints", "x", "checkpoint of a scratch model"),
-        ("shares", "o", "scratch model on a share of the data"),
-    ):
+    for line in reversed(known):
+        marker, label = LABELS[line]
         axes.scatter(
             to_scale(np.array([m["reference"] for m in members[line]]), SCALE),
             to_scale(np.array([m["shift"] for m in members[line]]), SCALE),
@@ -81,6 +84,6 @@ def _panel(axes: Axes, shift: str, one: Mapping[str, Any]) -> None:
         axes.scatter(
             to_scale(np.array([m["reference"]["value"] for m in some]), SCALE),
             to_scale(np.array([m["shift"]["value"] for m in some]), SCALE),
-            s=26, marker=MARKERS[1 + number % 2], color=ARMS[arm], edgecolor="white", linewidths=0.4,
-            label=f"{arm}, {method.upper()}", zorder=4,
+            s=26, marker=MARKERS[1 + number % (len(MARKERS) - 1)], color=ARMS[arm], edgecolor="white",
+            linewidths=0.4, label=f"{arm}, {method.upper()}", zorder=4,
         )  # fmt: skip

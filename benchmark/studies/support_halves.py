@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmark.studies.study import Table, Verdict, decided
-from benchmark.studies.synthetic_models import ARMS
+from benchmark.studies.synthetic_suites import ARMS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,16 +13,13 @@ import numpy as np
 from benchmark.studies import support_halves
 from benchmark.studies.study import Findings, Setting, Table, Verdict, decided
 from benchmark.studies.synthetic_models import (
-    ARMS,
-    SMOKE,
-    SUITES,
-    Sizes,
-    Suite,
+    line_members,
     scratch_jobs,
     scratch_model,
     tuned_jobs,
     tuned_name,
 )
+from benchmark.studies.synthetic_suites import ARMS, SUITES, Sizes, Suite
 from shifts.spec import SHIFTS, Perturbation, ShiftSpec
 from shifts.support import DensityRatio
 
@@ -88,8 +85,8 @@ def run(setting: Setting) -> Findings:
     from benchmark.studies.measuring import Job, measure
 
     assert setting.suite is not None
-    sizes = SMOKE if setting.smoke else Sizes()
     suite = dataclasses.replace(SUITES[setting.suite], shifts={REFERENCE: ()})
+    sizes = suite.small if setting.smoke else suite.sizes
     mixtures = tuple(mixture_spec(seed) for seed in setting.seeds)
     jobs = []
     for seed in setting.seeds:
@@ -161,11 +158,8 @@ def watching(suite: Suite, sizes: Sizes, name: str, *, seed: int) -> ModelSpec:
 
 def scratch_names(suite: Suite, sizes: Sizes, *, seed: int) -> list[str]:
     """The scratch models of a seed: on shares of the data, and checkpoints of the one on all."""
-    names = [
-        scratch_model(suite, sizes, reference=REFERENCE, share=share, seed=seed).name
-        for share in sizes.shares
-    ]
-    return [*names, *(f"{names[-1]}@epoch-{epoch}" for epoch in sizes.checkpoints)]
+    lines = line_members(suite, sizes, reference=REFERENCE, seed=seed).values()
+    return list(dict.fromkeys(name for names in lines for name in names))
 
 
 def split(setting: Setting, eyes: ModelSpec, *, seed: int) -> Split:

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmark.studies.synthetic_models import ARMS, METHODS
+from benchmark.studies.synthetic_suites import ARMS
 
 if TYPE_CHECKING:
     from benchmark.estimate import Estimate
     from benchmark.lines import BaselinePoint
 
-LINES = ("shares", "checkpoints")
+LINES = ("shares", "checkpoints")  # the first that there is counts in the verdicts
+
+
+def lines_in(shift: Mapping[str, Any]) -> list[str]:
+    """The lines that the numbers of a shift have."""
+    return [line for line in LINES if line in shift["means"]["weak_fits"]]
+
+
+def arms_in(shift: Mapping[str, Any]) -> list[str]:
+    """The arms that the numbers of a shift have."""
+    return [arm for arm in ARMS if arm in shift["means"]]
 
 
 def of_seed(
@@ -20,17 +30,22 @@ def of_seed(
     *,
     reference: str,
     shift: str,
-    whole: str,
 ) -> dict[str, Any]:
-    """Both lines of a seed, and where each tuned model stands against them and against its nearest."""
+    """The lines of a seed, and where each tuned model stands against them and against its nearest.
+
+    Args:
+        lines: name → points, the model on all data last.
+        tuned: (arm, method) → accuracy on the reference and on the shift.
+    """
     from benchmark.lines import fit_baseline
     from benchmark.robustness import effective_robustness
 
     fits = {line: fit_baseline(some, reference=reference, shift=shift) for line, some in lines.items()}
-    best = next(point for point in lines["shares"] if point.model == whole)
+    first = next(lines[line] for line in LINES if line in lines)
+    best = first[-1]
     models: dict[str, dict[str, Any]] = {arm: {} for arm, _ in tuned}
     for (arm, method), (on_reference, on_shift) in tuned.items():
-        matched, gap = matched_accuracy(lines["shares"], on_reference.value)
+        matched, gap = matched_accuracy(first, on_reference.value)
         models[arm][method] = {
             "reference": on_reference.to_json(),
             "shift": on_shift.to_json(),
@@ -83,6 +98,9 @@ def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     The intervals are over seeds (of initialisation, order and share of the data); the images are the same.
     """
 
+    arms, lines = list(rows[0]["models"]), [line for line in LINES if line in rows[0]["lines"]]
+    methods_of = {arm: tuple(rows[0]["models"][arm]) for arm in arms}
+
     def of(arm: str, methods: Sequence[str]) -> dict[str, Any]:
         def mean(get: Any) -> dict[str, Any]:
             return _mean([_average([get(row["models"][arm][one]) for one in methods]) for row in rows])
@@ -90,7 +108,7 @@ def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return {
             "effective_robustness": {
                 line: mean(lambda one, line=line: one["effective_robustness"][line]["value"])
-                for line in LINES
+                for line in lines
             },
             "gain": mean(lambda one: one["gain"]),
             "unmatched": mean(lambda one: one["unmatched"]),
@@ -99,21 +117,28 @@ def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         }
 
     def shifted(row: Mapping[str, Any], arm: str) -> float:
-        return _average([row["models"][arm][one]["shift"]["value"] for one in METHODS])
+        return _average([row["models"][arm][one]["shift"]["value"] for one in methods_of[arm]])
 
-    return {
-        **{arm: {**of(arm, METHODS), "methods": {one: of(arm, (one,)) for one in METHODS}} for arm in ARMS},
-        "scratch": {key: _mean([row["scratch"][key] for row in rows]) for key in ("reference", "shift")},
-        "over_control": _mean([shifted(row, "pre-trained") - shifted(row, "control") for row in rows]),
-        "weak_fits": {line: sum("weak fit" in row["lines"][line]["flags"] for row in rows) for line in LINES},
+    found = {
+        arm: {**of(arm, methods), "methods": {one: of(arm, (one,)) for one in methods}}
+        for arm, methods in methods_of.items()
     }
+    found["scratch"] = {key: _mean([row["scratch"][key] for row in rows]) for key in ("reference", "shift")}
+    if "control" in arms:
+        over = [shifted(row, "pre-trained") - shifted(row, "control") for row in rows]
+        found["over_control"] = _mean(over)
+    found["weak_fits"] = {
+        line: sum("weak fit" in row["lines"][line]["flags"] for row in rows) for line in lines
+    }
+    return found
 
 
 def by_support(shifts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Means over the shifts of a kind and over seeds, and their difference within each seed."""
     found: dict[str, Any] = {}
-    for arm in ARMS:
-        for measure in (*LINES, "gain"):
+    some = next(iter(shifts.values()))
+    for arm in arms_in(some):
+        for measure in (*lines_in(some), "gain"):
             of_seeds = {
                 side: [
                     _average([values[i] for values in _values(shifts, side, arm, measure)])
@@ -134,7 +159,7 @@ def _values(shifts: Mapping[str, Mapping[str, Any]], side: str, arm: str, measur
         return number
 
     return [
-        [_average([value(row["models"][arm][method]) for method in METHODS]) for row in shift["seeds"]]
+        [_average([value(one) for one in row["models"][arm].values()]) for row in shift["seeds"]]
         for shift in shifts.values()
         if shift["support"] == side
     ]

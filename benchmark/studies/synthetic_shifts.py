@@ -16,22 +16,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmark.studies.study import STUDIES, Findings, Setting, Study, Table, Verdict, decided
-from benchmark.studies.synthetic_models import (
-    ARMS,
-    METHODS,
-    SMOKE,
-    SUITES,
-    Sizes,
-    Suite,
-    scratch_jobs,
-    scratch_model,
-    tuned_jobs,
-    tuned_name,
-)
-from benchmark.studies.synthetic_numbers import LINES, by_support, means, of_seed
+from benchmark.studies.synthetic_models import line_members, scratch_jobs, tuned_jobs, tuned_names
+from benchmark.studies.synthetic_numbers import arms_in, by_support, lines_in, means, of_seed
+from benchmark.studies.synthetic_suites import SUITES, Sizes, Suite
 
 if TYPE_CHECKING:
-    from benchmark.studies.measuring import Measured
+    from benchmark.studies.measuring import Job, Measured
 
 NAME = "synthetic-shifts"
 STUDIES.register(
@@ -40,7 +30,7 @@ STUDIES.register(
         title="pre-trained models on synthetic shifts in support and out of support",
         citation="Cohen-Wang, Vendrow and Madry 2024, arXiv 2403.00194, Section 5.1, Figure 4",
         run="benchmark.studies.synthetic_shifts:run",
-        suites=("digits",),
+        suites=tuple(SUITES),
     )
 )
 
@@ -53,18 +43,8 @@ def run(setting: Setting) -> Findings:
     from benchmark.studies.measuring import measure
 
     assert setting.suite is not None, "the study has suites"
-    suite, sizes = SUITES[setting.suite], SMOKE if setting.smoke else Sizes()
-    if setting.smoke:
-        suite = dataclasses.replace(suite, shifts={name: suite.shifts[name] for name in suite.smoke})
-    jobs = [
-        job
-        for seed in setting.seeds
-        for job in (
-            *scratch_jobs(suite, sizes, seed=seed),
-            *tuned_jobs(suite, sizes, name=setting.suite, seed=seed),
-        )
-    ]
-    measured = measure(jobs, setting=setting)
+    suite, sizes = scaled(setting)
+    measured = measure(jobs(setting), setting=setting)
     shifts = {
         shift: of_shift(measured, suite, sizes, setting=setting, reference=reference, shift=shift)
         for reference, of_reference in suite.shifts.items()
@@ -75,7 +55,7 @@ def run(setting: Setting) -> Findings:
         study=NAME,
         configuration={
             "suite": setting.suite,
-            **dataclasses.asdict(suite),
+            **configured(suite),
             **dataclasses.asdict(sizes),
             "seeds": list(setting.seeds),
             "smoke": setting.smoke,
@@ -87,6 +67,36 @@ def run(setting: Setting) -> Findings:
     )
 
 
+def scaled(setting: Setting) -> tuple[Suite, Sizes]:
+    """The suite and how much of it is trained; in a smoke run a part of it."""
+    assert setting.suite is not None, "the study has suites"
+    suite = SUITES[setting.suite]
+    if not setting.smoke:
+        return suite, suite.sizes
+    some = {name: suite.shifts[name] for name in suite.smoke}
+    return dataclasses.replace(suite, shifts=some, limit=min(suite.limit or 1000, 1000)), suite.small
+
+
+def jobs(setting: Setting) -> list[Job]:
+    """Everything the study trains and measures."""
+    assert setting.suite is not None
+    suite, sizes = scaled(setting)
+    return [
+        job
+        for seed in setting.seeds
+        for job in (
+            *scratch_jobs(suite, sizes, seed=seed),
+            *tuned_jobs(suite, sizes, name=setting.suite, seed=seed),
+        )
+    ]
+
+
+def configured(suite: Suite) -> dict[str, Any]:
+    """What of a suite decides numbers; what is trained how much is said apart."""
+    aside = ("sizes", "small", "smoke")
+    return {name: value for name, value in dataclasses.asdict(suite).items() if name not in aside}
+
+
 def of_shift(
     measured: Measured, suite: Suite, sizes: Sizes, *, setting: Setting, reference: str, shift: str
 ) -> dict[str, Any]:
@@ -96,31 +106,15 @@ def of_shift(
     assert setting.suite is not None
     rows = []
     for seed in setting.seeds:
-        models = {
-            share: scratch_model(suite, sizes, reference=reference, share=share, seed=seed).name
-            for share in sizes.shares
-        }
-        whole = models[max(models)]
-        names = {
-            "shares": tuple(models.values()),
-            "checkpoints": (*(f"{whole}@epoch-{epoch}" for epoch in sizes.checkpoints), whole),
-        }
         lines = {
-            line: [measured.point(model, reference=reference, shift=shift) for model in of_line]
-            for line, of_line in names.items()
-        }
-        tuned = {
-            (arm, method): tuned_name(setting.suite, arm, method, reference=reference, seed=seed)
-            for arm in ARMS
-            for method in METHODS
+            line: [measured.point(model, reference=reference, shift=shift) for model in names]
+            for line, names in line_members(suite, sizes, reference=reference, seed=seed).items()
         }
         accuracies = {
             key: (measured.accuracy(model, reference), measured.accuracy(model, shift))
-            for key, model in tuned.items()
+            for key, model in tuned_names(suite, name=setting.suite, reference=reference, seed=seed).items()
         }
-        rows.append(
-            {"seed": seed, **of_seed(lines, accuracies, reference=reference, shift=shift, whole=whole)}
-        )
+        rows.append({"seed": seed, **of_seed(lines, accuracies, reference=reference, shift=shift)})
     return {"reference": reference, "support": SHIFTS.get(shift).support, "seeds": rows, "means": means(rows)}
 
 
@@ -131,8 +125,10 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
     for shift, one in shifts.items():
         if one["support"] != "in":
             continue
-        estimates = {line: one["means"]["pre-trained"]["effective_robustness"][line] for line in LINES}
-        first = estimates["shares"]
+        estimates = {
+            line: one["means"]["pre-trained"]["effective_robustness"][line] for line in lines_in(one)
+        }
+        first = next(iter(estimates.values()))
         contained = first["low"] >= -SMALL and first["high"] <= SMALL
         found.append(
             decided(
@@ -148,9 +144,10 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
             )
         )
     outside = [one for one in shifts.values() if one["support"] == "out"]
-    weak = sum(one["means"]["weak_fits"]["shares"] for one in outside)
+    first_line = lines_in(outside[0])[0]
+    weak = sum(one["means"]["weak_fits"][first_line] for one in outside)
     lines = sum(len(one["seeds"]) for one in outside)
-    for measure, words in (("shares", "effective robustness"), ("gain", "gain at matched accuracy")):
+    for measure, words in ((first_line, "effective robustness"), ("gain", "gain at matched accuracy")):
         each = numbers["by_support"]["pre-trained"][measure]
         helps = decided(
             f"pre-training helps out of support, and more than in support (Figure 4): {words}",
@@ -161,14 +158,14 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
                 f"difference {points(each['difference'])}",
             ],
         )
-        if measure == "shares" and 2 * weak > lines:
+        if measure == first_line and 2 * weak > lines:
             # Where there is no line, being above it says nothing; the gain needs none.
             said = f"{weak} of {lines} lines out of support are weak fits; for what it is worth, "
             helps = dataclasses.replace(helps, outcome="not tested", evidence=said + helps.evidence)
         found.append(helps)
     found.append(_line_verdict(shifts))
     for shift, one in shifts.items():
-        if one["support"] == "out":
+        if one["support"] == "out" and "over_control" in one["means"]:
             found.append(
                 decided(
                     f"the benefit on {shift} is more than more data gives (control without transformations)",
@@ -194,7 +191,7 @@ def _line_verdict(shifts: Mapping[str, Mapping[str, Any]]) -> Verdict:
 
 
 def _weak(one: Mapping[str, Any]) -> str:
-    counts = ", ".join(f"{one['means']['weak_fits'][line]} through {line}" for line in LINES)
+    counts = ", ".join(f"{one['means']['weak_fits'][line]} through {line}" for line in lines_in(one))
     return f"weak fits in {len(one['seeds'])} seeds: {counts}"
 
 
@@ -205,6 +202,8 @@ def points(one: Mapping[str, Any]) -> str:
 
 def tables(shifts: Mapping[str, Mapping[str, Any]]) -> tuple[Table, ...]:
     """Effective robustness over both lines, and the accuracies themselves."""
+    arms = arms_in(next(iter(shifts.values())))
+    control = "control" in arms
 
     def over_line(one: Mapping[str, Any], arm: str, line: str) -> str:
         flag = " weak fit" if 2 * one["means"]["weak_fits"][line] > len(one["seeds"]) else ""
@@ -218,34 +217,37 @@ def tables(shifts: Mapping[str, Mapping[str, Any]]) -> tuple[Table, ...]:
 
     robustness = Table(
         title="effective robustness, points, mean over seeds with its 95 % interval; r² of each seed's line",
-        header=("shift", "support", "line through", "pre-trained", "control", "r²"),
+        header=("shift", "support", "line through", *arms, "r²"),
         rows=tuple(
             (
                 shift if number == 0 else "",
                 one["support"] if number == 0 else "",
                 line,
-                *(over_line(one, arm, line) for arm in ARMS),
+                *(over_line(one, arm, line) for arm in arms),
                 squares(one, line),
             )
             for shift, one in shifts.items()
-            for number, line in enumerate(LINES)
+            for number, line in enumerate(lines_in(one))
         ),
     )
+    of_control = ("gain of the control", "over the control") if control else ()
     accuracies = Table(
         title="accuracy (%) on reference / shift, and gain in shifted accuracy over the scratch model of the "
         "same reference accuracy (where that is higher than any scratch model's: over the best)",
-        header=("shift", "scratch", "pre-trained", "control", "gain", "beyond", "gain of the control",
-                "over the control"),
+        header=("shift", "scratch", *arms, "gain", "beyond", *of_control),
         rows=tuple(
             (
                 shift,
-                *(pair(one["means"][who]) for who in ("scratch", *ARMS)),
+                *(pair(one["means"][who]) for who in ("scratch", *arms)),
                 points(one["means"]["pre-trained"]["gain"]),
                 f"{100 * one['means']['pre-trained']['unmatched']['value']:+.1f}",
-                points(one["means"]["control"]["gain"]),
-                points(one["means"]["over_control"]),
+                *(
+                    (points(one["means"]["control"]["gain"]), points(one["means"]["over_control"]))
+                    if control
+                    else ()
+                ),
             )
             for shift, one in shifts.items()
         ),
-    )  # fmt: skip
+    )
     return robustness, accuracies

@@ -126,6 +126,17 @@ SHIFTS.register(
         groups=("class",),
         notes="The test images after JPEG of quality 75 with 4:2:0 chroma subsampling.",
     ),
+    ShiftSpec(
+        name="cifar10-compressed",
+        title="CIFAR-10 test set as JPEG, for models trained on the same compression",
+        kind="reference",
+        support="in",
+        source="cifar10-jpeg75",
+        split="test",
+        label_space="cifar10",
+        groups=("class",),
+        notes="The images of cifar10-jpeg75, as a distribution of its own that models are trained on.",
+    ),
 )
 
 

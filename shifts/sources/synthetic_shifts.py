@@ -4,6 +4,8 @@ For a reference ``cifar10`` there are ``cifar10/unseen-tint``, ``cifar10/vertica
 ``cifar10/translate``; against a reference distribution ``cifar10-tinted``, in which colour goes with the
 class, ``cifar10/spurious-tint``; and against ``cifar10-imbalanced``, with half of the classes four times
 rarer, ``cifar10/label-shift``. A registered shift of the same name (those of the digits) comes first.
+The last four come in other strengths, too: ``cifar10/spurious-tint/0.9`` against ``cifar10-tinted-0.9``, with
+colours that go with the class at p = 0.9, and ``cifar10/label-shift/0.1`` against ``cifar10-imbalanced-0.1``.
 
 Constructions and parameters: Cohen-Wang, Vendrow and Madry, arXiv 2403.00194, section 5.1 and appendix B.3;
 padding by 6 of 32 pixels: appendix C.3.1. Translation is ours.
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -40,9 +43,9 @@ def tint(p: float) -> Perturbation:
     )
 
 
-def _label_shift(before: Selection | None, side: str) -> Selection:
+def _label_shift(before: Selection | None, side: str, p: float) -> Selection:
     """Thin out one half of the classes, after the rule that the reference has already."""
-    function, parameters = f"{_SELECTIONS}:label_shift", {"p_minority": P_MINORITY, "side": side}
+    function, parameters = f"{_SELECTIONS}:label_shift", {"p_minority": p, "side": side}
     if before is None:
         return Selection(function=function, parameters=parameters)
     steps = [
@@ -91,38 +94,41 @@ def _translate(base: ShiftSpec) -> ShiftSpec:
     return _perturbed(base, "moved down and to the right", moved, citation=None)
 
 
-def _spurious_tint(base: ShiftSpec) -> ShiftSpec:
-    changes = _tinted(base, kind="spurious", reference=base.name + TINTED)
+def _spurious_tint(base: ShiftSpec, p: float = P_SPURIOUS) -> ShiftSpec:
+    reference = _strength(base.name + TINTED, p, P_SPURIOUS)
+    changes = _tinted(base, kind="spurious", reference=reference)
     return _perturbed(base, "tints independent of the class", tint(0.0), **changes)
 
 
-def _shifted_labels(base: ShiftSpec) -> ShiftSpec:
+def _shifted_labels(base: ShiftSpec, p: float = P_MINORITY) -> ShiftSpec:
     return _derived(
         base,
         "rare and frequent classes exchanged",
         support="in",
-        reference=base.name + IMBALANCED,
-        selection=_label_shift(base.selection, "shifted"),
+        reference=_strength(base.name + IMBALANCED, p, P_MINORITY),
+        selection=_label_shift(base.selection, "shifted", p),
     )
 
 
-def _tinted_reference(base: ShiftSpec) -> ShiftSpec:
+def _tinted_reference(base: ShiftSpec, p: float = P_SPURIOUS) -> ShiftSpec:
     changes = _tinted(base, kind="reference", reference=None)
-    return _perturbed(
-        base, f"in the colour of the class (p = {P_SPURIOUS}) or of a random one", tint(P_SPURIOUS), **changes
-    )
+    return _perturbed(base, f"in the colour of the class (p = {p:g}) or of a random one", tint(p), **changes)
 
 
-def _imbalanced_reference(base: ShiftSpec) -> ShiftSpec:
+def _imbalanced_reference(base: ShiftSpec, p: float = P_MINORITY) -> ShiftSpec:
     return _derived(
         base,
-        "half of the classes four times rarer",
+        f"half of the classes {(1 - p) / p:.3g} times rarer",
         kind="reference",
         support="in",
         reference=None,
-        selection=_label_shift(base.selection, "reference"),
-        training=None if base.training is None else _label_shift(base.training, "reference"),
+        selection=_label_shift(base.selection, "reference", p),
+        training=None if base.training is None else _label_shift(base.training, "reference", p),
     )
+
+
+def _strength(name: str, p: float, default: float) -> str:
+    return name if p == default else f"{name}-{p:g}"
 
 
 Maker = Callable[[ShiftSpec], ShiftSpec]
@@ -141,20 +147,55 @@ VARIANTS: Mapping[str, Maker] = MappingProxyType(
 """What the name of a reference is followed by → the shift made of it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strengths:
+    """Shifts that come in strengths: made with a ``p`` up to the highest; the default has no number."""
+
+    make: Callable[[ShiftSpec, float], ShiftSpec]
+    default: float
+    highest: float
+
+
+STRENGTHS: Mapping[str, Strengths] = MappingProxyType(
+    {
+        f"{TINTED}-": Strengths(make=_tinted_reference, default=P_SPURIOUS, highest=1.0),
+        "/spurious-tint/": Strengths(make=_spurious_tint, default=P_SPURIOUS, highest=1.0),
+        f"{IMBALANCED}-": Strengths(make=_imbalanced_reference, default=P_MINORITY, highest=0.5),
+        "/label-shift/": Strengths(make=_shifted_labels, default=P_MINORITY, highest=0.5),
+    }
+)
+"""What stands between the name of a reference and a strength → the shift made of it."""
+
+
 def resolve(name: str) -> ShiftSpec | None:
     """The synthetic shift of that name, or None where it names none."""
+    if not NAME.fullmatch(name):
+        return None
     for ending, make in VARIANTS.items():
-        if name.endswith(ending) and NAME.fullmatch(name):
+        if name.endswith(ending):
             base = _base(name.removesuffix(ending))
             return None if base is None else dataclasses.replace(make(base), name=name)
+    for between, strengths in STRENGTHS.items():
+        stem, _, number = name.rpartition(between)
+        p = _number(number) if stem else None
+        if p is not None and 0.0 < p <= strengths.highest and p != strengths.default:
+            base = _base(stem)
+            return None if base is None else dataclasses.replace(strengths.make(base, p), name=name)
     return None
+
+
+def _number(text: str) -> float | None:
+    """The number that is written so and not otherwise: a shift has one name."""
+    try:
+        return float(text) if f"{float(text):g}" == text else None
+    except ValueError:
+        return None
 
 
 def _base(name: str) -> ShiftSpec | None:
     """A reference to start from; one that is tinted or imbalanced already is none."""
-    if name.endswith((TINTED, IMBALANCED)):
-        return None
-    spec = SHIFTS.find(name)
+    made = any(name.endswith(one) or f"{one}-" in name for one in (TINTED, IMBALANCED))
+    spec = None if made else SHIFTS.find(name)
     return spec if spec is not None and spec.kind == "reference" else None
 
 

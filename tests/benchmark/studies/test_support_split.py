@@ -14,7 +14,7 @@ from benchmark.cli import run
 from benchmark.intervals import wilson
 from benchmark.studies.support_halves import GROUPS, means, on_half, verdicts
 from benchmark.studies.support_planted import SHARE, Split, held_to_truth, mixture_spec
-from benchmark.studies.synthetic_models import ARMS
+from benchmark.studies.synthetic_suites import ARMS
 from benchmark.support_report import support_report
 from shifts.data import Shift, load_examples, load_shift
 from shifts.support import DensityRatio

@@ -12,9 +12,9 @@ from scipy.stats import norm
 from benchmark.cli import run
 from benchmark.estimate import Estimate
 from benchmark.lines import BaselinePoint
-from benchmark.studies.synthetic_models import ARMS, METHODS, SUITES
 from benchmark.studies.synthetic_numbers import by_support, matched_accuracy, means, of_seed
 from benchmark.studies.synthetic_shifts import verdicts
+from benchmark.studies.synthetic_suites import ARMS, METHODS, SUITES
 from shifts.spec import SHIFTS
 
 
@@ -47,7 +47,7 @@ def seed(gain: float, control: float, *, scatter: float = 0.0) -> dict[str, Any]
         for method in METHODS
     }
     both = {"shares": some, "checkpoints": some}
-    return of_seed(both, tuned, reference="r", shift="s", whole="scratch-0.9")
+    return of_seed(both, tuned, reference="r", shift="s")
 
 
 def shifts(inside: list[float], outside: list[float], control: list[float], **how: float) -> dict[str, Any]:

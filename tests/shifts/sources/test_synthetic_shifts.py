@@ -152,3 +152,32 @@ def test_references_come_along(cifar10: None) -> None:
 def test_a_share_out_of_range_is_refused() -> None:
     with pytest.raises(UserError, match="share"):
         pad_by(np.zeros((1, 4, 4, 3), np.uint8), None, share=0.0)  # type: ignore[arg-type]
+
+
+def test_strengths_are_shifts_against_references_of_the_same_strength() -> None:
+    tinted, spurious = SHIFTS.get("digits-tinted-0.9"), SHIFTS.get("digits/spurious-tint/0.9")
+    assert tinted.perturbations[0].parameters["p"] == 0.9
+    assert (spurious.reference, spurious.perturbations[0].parameters["p"]) == ("digits-tinted-0.9", 0.0)
+    agrees = load_shift("digits-tinted-0.9").group_columns["tint"].values.mean()
+    assert agrees == pytest.approx(0.9 + 0.1 / 10, abs=0.03)
+    rare, exchanged = load_shift("digits-imbalanced-0.1"), load_shift("digits/label-shift/0.1")
+    assert exchanged.spec.reference == "digits-imbalanced-0.1"
+    counts, others = (np.bincount(one.labels, minlength=10) for one in (rare, exchanged))
+    assert ((counts < 10) != (others < 10)).all(), "what is rare in one is frequent in the other"
+    assert counts.max() / counts.min() == pytest.approx(9, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "digits-tinted-0.5",  # has no number in its name
+        "digits-tinted-0.70",
+        "digits-tinted-1.5",
+        "digits/label-shift/0.6",
+        "digits/spurious-tint/x",
+        "digits-tinted-0.9-imbalanced",
+        "digits-tinted-0.9/pad",
+    ],
+)
+def test_a_strength_has_one_name(name: str) -> None:
+    assert resolve(name) is None
