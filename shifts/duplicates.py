@@ -25,7 +25,8 @@ def shared_images(
     """For each split of a source, in words, what it shares with the reference of its natural shifts.
 
     Two images are the same when their files are (lossy ones) or their pixels (lossless ones). References
-    that are not on this machine, and those made of the same source, are passed over.
+    that are not on this machine, and those made of the same source or of the one whose images these are, are
+    passed over.
 
     Args:
         progress: called with (what is being done, done so far, in all).
@@ -39,7 +40,7 @@ def shared_images(
             reference = SHIFTS.get(spec.reference)
             here = local.is_ready(source, spec.split, data_dir=data_dir)
             there = local.is_ready(SOURCES.get(reference.source), reference.split, data_dir=data_dir)
-            if reference.source != source.name and here and there:
+            if reference.source not in (source.name, source.images_of) and here and there:
                 pairs[spec.split, reference.source, reference.split] = None
     found = {}
     for split, other, other_split in pairs:

@@ -57,6 +57,7 @@ class ImageSource:
         checks: ``"module:function"`` of what ``data add`` and ``data verify`` look at besides; called as
             ``check(examples)``, gives what is wrong, in words that name the image.
         may_lack: whether a class whose count is None may have no example at all.
+        images_of: another source whose images these are, under other labels; None for images of its own.
     """
 
     name: str
@@ -78,6 +79,7 @@ class ImageSource:
     totals: Mapping[str, int] = field(default_factory=dict)
     checks: tuple[str, ...] = ()
     may_lack: bool = False
+    images_of: str | None = None
 
     def __post_init__(self) -> None:
         _check_name("source", self.name)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _DAMAGED = (ValueError, OSError, EOFError, KeyError, MemoryError, zlib.error, zipfile.BadZipFile)
+_KINDS: Mapping[str, Any] = {"integer": np.integer, "number": np.number}
 
 
 def row_ids(prefix: str, rows: Sequence[int], *, width: int = 5) -> list[str]:
@@ -48,12 +49,12 @@ def npy(path: Path, *, dtype: str, ndim: int) -> NDArray[Any]:
     """An array mapped from a file, not read.
 
     Args:
-        dtype: NumPy's name of it, or ``"integer"`` for any of these.
+        dtype: NumPy's name of it, or ``"integer"`` or ``"number"`` for any of these.
 
     Raises:
         CorruptDataError: no such file, another dtype or number of axes, cut short, or pickled objects.
     """
-    kind = np.integer if dtype == "integer" else np.dtype(dtype)
+    kind = _KINDS.get(dtype) or np.dtype(dtype)
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except _DAMAGED as error:

@@ -7,14 +7,20 @@ their class gets back the numbers of the published order.
 from __future__ import annotations
 
 import base64
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shifts.errors import CorruptDataError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from shifts.data import Examples
+
+ID = re.compile(r"test-(\d{5})")
 DIGITS = 19  # decimal digits, one a label, in each 64-bit number of the table
 
 
@@ -31,6 +37,25 @@ def official_test_labels() -> NDArray[np.int64]:
     numbers = np.frombuffer(base64.b85decode("".join(_TABLE.split())), dtype=">u8").tolist()
     digits = "".join(f"{number:0{DIGITS}d}" for number in numbers)[:10_000]
     return np.array(list(digits), dtype=np.int64)
+
+
+def official_numbers(examples: Examples) -> NDArray[np.int64]:
+    """Which of the 10,000 test images each example is, int64 (N,), by its id.
+
+    Raises:
+        CorruptDataError: the copy does not say, or its labels are not the official ones.
+    """
+    found = [ID.fullmatch(name) for name in examples.ids]
+    numbers = np.array([int(one[1]) for one in found if one is not None], dtype=np.int64)
+    known = official_test_labels()
+    whole = len(numbers) == len(found) and bool((numbers < len(known)).all())
+    if not whole or not np.array_equal(known[numbers], examples.labels):
+        raise CorruptDataError(
+            "the copy does not say which of the 10,000 CIFAR-10 test images each of its images is, and other "
+            "labels are found by that",
+            hint="a copy in the official order: cifar-10-batches-py, cifar-10-batches-bin or the Hub's",
+        )
+    return numbers
 
 
 _TABLE = """

@@ -192,10 +192,11 @@ class Subset:
 
     Args:
         rows: int64 (n,), their positions in ``payloads``.
+        beside: further files that were read for the labels.
     """
 
-    def __init__(self, payloads: Payloads, rows: NDArray[np.int64]) -> None:
-        self._payloads, self._rows = payloads, rows
+    def __init__(self, payloads: Payloads, rows: NDArray[np.int64], *, beside: Sequence[Path] = ()) -> None:
+        self._payloads, self._rows, self._beside = payloads, rows, list(beside)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -207,4 +208,5 @@ class Subset:
         return where(self._payloads, int(self._rows[index])) or f"image {index}"
 
     def paths(self) -> list[Path]:
-        return self._payloads.paths() if isinstance(self._payloads, Placed) else []
+        paths = self._payloads.paths() if isinstance(self._payloads, Placed) else []
+        return paths + self._beside

@@ -48,6 +48,24 @@ PYTHON_BATCHES = {
     "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
     "test_batch": "40351d587109b95175f43aff81a1287e",
 }
+FILES = (
+    RemoteFile(
+        filename="cifar-10-binary.tar.gz",
+        urls=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+        sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+        md5="c32a1d4ab5d03f1284b67883e8d87530",
+        size=170_052_171,
+    ),
+    RemoteFile(
+        filename="cifar-10-python.tar.gz",
+        md5="c58f30108f718f92721af3b95e74349a",
+        how="on the homepage; the same images as in the binary archive",
+    ),
+    *(
+        RemoteFile(filename=name, md5=md5, how="inside cifar-10-python.tar.gz")
+        for name, md5 in PYTHON_BATCHES.items()
+    ),
+)
 
 SOURCES.register(
     ImageSource(
@@ -55,24 +73,7 @@ SOURCES.register(
         title="CIFAR-10",
         label_space="cifar10",
         counts={"test": (1000,) * 10, "train": (5000,) * 10},
-        files=(
-            RemoteFile(
-                filename="cifar-10-binary.tar.gz",
-                urls=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
-                sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-                md5="c32a1d4ab5d03f1284b67883e8d87530",
-                size=170_052_171,
-            ),
-            RemoteFile(
-                filename="cifar-10-python.tar.gz",
-                md5="c58f30108f718f92721af3b95e74349a",
-                how="on the homepage; the same images as in the binary archive",
-            ),
-            *(
-                RemoteFile(filename=name, md5=md5, how="inside cifar-10-python.tar.gz")
-                for name, md5 in PYTHON_BATCHES.items()
-            ),
-        ),
+        files=FILES,
         hub="uoft-cs/cifar10",
         licence="not stated; a subset of 80 Million Tiny Images, used for research with citation",
         citation=KRIZHEVSKY,
