@@ -8,9 +8,9 @@ are those of one process but for the order of sums. Batch statistics are of the 
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -82,18 +82,11 @@ def own_device(device: torch.device) -> torch.device:
     return device
 
 
-@contextmanager
-def together(device: torch.device) -> Iterator[Processes]:
-    """The processes that ``torchrun`` started, or this one alone; a block within another is of the same."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1:
-        yield Processes()
-        return
-    outermost = not distributed.is_initialized()
-    if outermost:
+def together(device: torch.device) -> Processes:
+    """The processes that ``torchrun`` started, or this one alone; they stay joined until the program ends."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Processes()
+    if not distributed.is_initialized():
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield Processes(rank=distributed.get_rank(), count=distributed.get_world_size())
-    finally:
-        if outermost:
-            distributed.destroy_process_group()
+        atexit.register(distributed.destroy_process_group)
+    return Processes(rank=distributed.get_rank(), count=distributed.get_world_size())

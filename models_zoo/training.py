@@ -21,7 +21,7 @@ from models_zoo.feeding import Feed, Ready, distribution, epoch_steps, num_class
 from models_zoo.noising import realised
 from models_zoo.objectives import Batch, objective_of
 from models_zoo.optimising import Average, learner, network_of, prepare_head, trained_parameters, width_of
-from models_zoo.processes import Processes, own_device, together
+from models_zoo.processes import own_device, together
 from models_zoo.recipe import (
     CHECKPOINT,
     STATE,
@@ -103,17 +103,16 @@ def train(
     recipe, folder = recipe_of(spec), training_folder(spec, data_dir=data_dir)
     run = _Run(recipe, spec.preprocess, data_dir=data_dir, options=options or Options(), progress=progress)
     run.keep_in(folder, name=spec.name.removesuffix(f"{CHECKPOINT}{recipe.checkpoint}"))
-    with together(run.device) as processes:
-        network = run.all_stages()
-        if recipe.checkpoint is not None and not target.is_file():
-            raise UserError(
-                f"the training in {folder} is past epoch {recipe.checkpoint}, which was not kept",
-                hint=f"robustbench-shift train {spec.name} --again",
-            )
-        if recipe.checkpoint is None and processes.first:
-            run.save(network, target)
-            (folder / STATE).unlink(missing_ok=True)
-        processes.wait()
+    network = run.all_stages()
+    if recipe.checkpoint is not None and not target.is_file():
+        raise UserError(
+            f"the training in {folder} is past epoch {recipe.checkpoint}, which was not kept",
+            hint=f"robustbench-shift train {spec.name} --again",
+        )
+    if recipe.checkpoint is None and run.processes.first:
+        run.save(network, target)
+        (folder / STATE).unlink(missing_ok=True)
+    run.processes.wait()
     return target
 
 
@@ -153,12 +152,13 @@ class _Run:
         self.recipe, self.preprocess, self.data_dir, self.options = recipe, preprocess, data_dir, options
         wanted = options.device or ("auto" if recipe.accelerator else "cpu")
         self.device = own_device(torch.device(pick_device(wanted)))
-        self.processes = Processes()
+        self.processes = together(self.device)
         precision_type(options.precision)
         self.how = {
             "device": self.device.type,
             "precision": options.precision,
             "microbatch": options.microbatch,
+            **({"processes": self.processes.count} if self.processes.count > 1 else {}),
         }
         # Asked of every stage before the first begins: data that is missing is better known now.
         self.per_epoch = [epoch_steps(stage, data_dir=data_dir) for stage in recipe.stages]
@@ -182,9 +182,6 @@ class _Run:
             stack.enter_context(torch.random.fork_rng(devices=cuda))
             if self.options.precision == "float32":
                 stack.enter_context(exact())
-            self.processes = stack.enter_context(together(self.device))
-            if self.processes.count > 1:
-                self.how["processes"] = self.processes.count
             network = self._stages(None if self.folder is None else read_state(self.folder, how=self.how))
             self.processes.wait()
             return network

@@ -1,8 +1,8 @@
 """Variants of a model that is trained here, by its name: ``cifar10-resnet8-short@seed-3@epoch-2``.
 
 ``@on-SHIFT`` trains on another distribution with the same classes, ``@share-25`` on a quarter of the data,
-``@seed-3`` with other random numbers; ``@epoch-50`` is what a training has kept after an epoch. They may be
-combined, in this order.
+``@noise-symmetric-10`` with a tenth of the labels wrong (``shifts.label_noise``), ``@seed-3`` with other
+random numbers; ``@epoch-50`` is what a training has kept after an epoch. They may be combined, in this order.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from typing import Any
 from models_zoo.recipe import CHECKPOINT, Recipe, Stage, recipe_of
 from models_zoo.spec import MODELS, ModelSpec
 from shifts.errors import LabelSpaceError, UserError
+from shifts.label_noise import LabelNoise, from_label
 from shifts.spec import SHIFTS
 
 _NAME = re.compile(
     r"(?P<base>[^@]+)"
-    r"(?:@on-(?P<on>[^@]+))?(?:@share-(?P<share>\d{1,3}))?(?:@seed-(?P<seed>\d{1,9}))?"
-    r"(?:@epoch-(?P<epoch>\d{1,6}))?"
+    r"(?:@on-(?P<on>[^@]+))?(?:@share-(?P<share>\d{1,3}))?(?:@noise-(?P<noise>[^@]+))?"
+    r"(?:@seed-(?P<seed>\d{1,9}))?(?:@epoch-(?P<epoch>\d{1,6}))?"
 )
 
 
@@ -36,7 +37,8 @@ def resolve(name: str) -> ModelSpec | None:
     if base is None:
         return None
     numbers = {key: int(found[key]) for key in ("share", "seed", "epoch") if found[key] is not None}
-    return variant(base, on=found["on"], **numbers)
+    noise = None if found["noise"] is None else from_label(found["noise"])
+    return variant(base, on=found["on"], noise=noise, **numbers)
 
 
 def variant(
@@ -44,6 +46,7 @@ def variant(
     *,
     on: str | None = None,
     share: int | None = None,
+    noise: LabelNoise | None = None,
     seed: int | None = None,
     epoch: int | None = None,
 ) -> ModelSpec:
@@ -52,6 +55,7 @@ def variant(
     Args:
         on: a shift with the same classes, in place of the one of the last stage, wherever that is trained on.
         share: percent of the training data, in the same stages.
+        noise: in the labels, captions or images of the same stages; drawn by the seed of the training.
         seed: of the whole recipe.
         epoch: one of those that the recipe keeps.
 
@@ -68,6 +72,9 @@ def variant(
         recipe, name = _retargeted(recipe, last, shift=on), f"{name}@on-{on}"
     if share is not None:
         recipe, name = _retargeted(recipe, on or last, share=share / 100), f"{name}@share-{share}"
+    if noise is not None:
+        drawn = dataclasses.replace(noise, seed=recipe.seed if seed is None else seed)
+        recipe, name = _retargeted(recipe, on or last, noise=drawn), f"{name}@noise-{noise.label}"
     if seed is not None:
         recipe, name = dataclasses.replace(recipe, seed=seed), f"{name}@seed-{seed}"
     if epoch is not None:

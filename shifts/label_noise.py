@@ -112,6 +112,24 @@ def parse(text: str) -> LabelNoise:
     return LabelNoise(kind=kind, rate=float(rate), other=other or None)  # type: ignore[arg-type]  # checked there
 
 
+def from_label(text: str) -> LabelNoise:
+    """Read ``LabelNoise.label``.
+
+    >>> from_label("foreign-of-cifar10-1.25").rate
+    0.0125
+
+    Raises:
+        UserError: not of this form, no such kind, or a rate that cannot be.
+    """
+    found = re.fullmatch(r"(?P<kind>[a-z]+)(?:-of-(?P<other>.+))?-(?P<percent>\d+(?:\.\d+)?)", text)
+    if found is None:
+        raise UserError(
+            f"{text!r} does not say a kind and a percentage of noise", hint="write noise-symmetric-10"
+        )
+    rate = round(float(found["percent"]) / 100, 8)
+    return LabelNoise(kind=found["kind"], rate=rate, other=found["other"])  # type: ignore[arg-type]  # checked there
+
+
 def apply(
     noise: LabelNoise,
     *,

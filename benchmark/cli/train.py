@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,14 @@ def train(
     ],
     source: Annotated[
         str | None, typer.Option(help="Train on this shift's distribution; as NAME@on-SHIFT.")
+    ] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND:RATE",
+            help="Wrong labels: symmetric:0.1, asymmetric:0.1; captions:0.1 for image-text pairs; "
+            "foreign:0.1:SHIFT for images of another set. As NAME@noise-symmetric-10.",
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of all random numbers; as NAME@seed-N.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where local copies of data sets lie.")] = None,
@@ -51,20 +60,22 @@ def train(
 ) -> None:
     """Train a scratch model by its recipe; its weights are kept in the cache.
 
-    Interrupted (Ctrl-C, a kill), the same command goes on where the state was last saved.
+    Interrupted (Ctrl-C, a kill), the same command goes on where the state was last saved. Several processes
+    or GPUs train one model with: torchrun --nproc-per-node 2 -m benchmark.cli train MODEL.
     """
     from benchmark.cli.terminal import out, print_json
     from models_zoo.recipe import recipe_of
     from models_zoo.spec import MODELS
     from models_zoo.variants import variant
     from models_zoo.weights import weights_digest
+    from shifts.label_noise import parse
     from shifts.own import look_in
 
     look_in(data_dir)
     spec = MODELS.get(model)
     recipe_of(spec)
-    if source is not None or seed is not None:
-        spec = variant(spec, on=source, seed=seed)
+    if source is not None or seed is not None or noise is not None:
+        spec = variant(spec, on=source, noise=None if noise is None else parse(noise), seed=seed)
     from models_zoo.training import Options
 
     options = Options(
@@ -81,6 +92,8 @@ def train(
     if again:
         _forget(spec, data_dir)
     path = train_with_progress(spec, data_dir=data_dir, options=options)
+    if os.environ.get("RANK", "0") != "0":
+        return  # of several processes the first one tells
     if as_json:
         print_json(
             {"schema_version": 1, "model": spec.name, "weights": str(path), "sha256": weights_digest(path)}

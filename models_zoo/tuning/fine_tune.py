@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from models_zoo.recipe import Augmentation, Stage
+from shifts.label_noise import LabelNoise
 
 
 def fine_tune(
@@ -18,6 +19,7 @@ def fine_tune(
     clip: float | None = 1.0,
     augment: str | tuple[Augmentation, ...] | None = None,
     view: Augmentation | None = None,
+    noise: LabelNoise | None = None,
     fresh_head: bool = False,
     trainable: str = "all",
 ) -> Stage:
@@ -43,6 +45,7 @@ def fine_tune(
         clip=clip,
         augment=augment,
         view=view,
+        noise=noise,
         fresh_head=fresh_head,
         trainable=trainable,
     )

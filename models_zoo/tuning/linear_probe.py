@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from models_zoo.recipe import Augmentation, Stage
+from shifts.label_noise import LabelNoise
 
 
 def linear_probe(
@@ -16,6 +17,7 @@ def linear_probe(
     batch_size: int = 512,
     augment: str | tuple[Augmentation, ...] | None = None,
     view: Augmentation | None = None,
+    noise: LabelNoise | None = None,
 ) -> Stage:
     """A stage that trains a fresh last layer alone, with AdamW and a cosine.
 
@@ -32,6 +34,7 @@ def linear_probe(
         batch_size=batch_size,
         augment=augment,
         view=view,
+        noise=noise,
         trainable="head",
         fresh_head=True,
     )

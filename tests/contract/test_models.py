@@ -60,7 +60,12 @@ DISTINCT = [
 DISTINCT += [MODELS.get(name) for name in LIBRARIES]
 by_architecture = pytest.mark.parametrize("spec", DISTINCT, ids=lambda spec: spec.name)
 
-INPUT_SIZE = {"digits": 16, "cifar10": 32, "toy": 16}  # for models that keep the size of their input
+INPUT_SIZE = {
+    "digits": 16,
+    "digits-turned": 16,
+    "cifar10": 32,
+    "toy": 16,
+}  # for models that keep the size of their input
 
 
 def space_of(spec: ModelSpec) -> str:
