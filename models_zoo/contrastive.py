@@ -1,8 +1,8 @@
 """Image-text contrastive learning: every image against the captions of the batch, and the other way round.
 
-Radford et al., arXiv 2103.00020, section 2.3. A network for it takes images and tokens, gives an embedding of
-each, reads captions by its ``tokenise`` and has a parameter ``logit_scale``, the logarithm of the inverse
-temperature.
+Radford et al., arXiv 2103.00020, section 2.3. A network for it takes images and tokens and gives an embedding
+of each; it reads captions by its ``tokenise``, and its ``inverse_temperature`` is what cosines are multiplied
+by (``models_zoo.networks.two_tower``, ``models_zoo.networks.clip_pair``).
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ class Contrastive:
             if name in kept:
                 one.copy_(kept[name])
         own = [torch.cat([pair[side] for pair in found]).detach().requires_grad_(True) for side in (0, 1)]
-        scale: torch.Tensor = batch.network.get_parameter("logit_scale").exp().clamp(max=HIGHEST_SCALE)
+        network: Any = batch.network
+        scale: torch.Tensor = network.inverse_temperature()
         if not batch.processes.first:
             scale = scale.detach()
         place = batch.processes.share(batch.total)

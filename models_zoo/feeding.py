@@ -95,7 +95,7 @@ class Feed:
         self.shift = open_distribution(stage, data_dir=data_dir)
         self.rows = chosen_rows(self.shift, stage, seed=key[0])
         self._put_noise(data_dir)
-        self.targets = self.labels if tokenise is None else tokenise(self.captions or [])
+        self._tokenise = tokenise
         self._balanced = None if stage.balance == "none" else members_of(self.classes_or_groups())
         self._changes = changes(stage)
         self._size = preprocess.crop
@@ -218,8 +218,15 @@ class Feed:
         for change in self._changes:
             images = change(images, draw)
         return Ready(
-            images=np.ascontiguousarray(images[own]), targets=self.targets[index[own]], total=len(index)
+            images=np.ascontiguousarray(images[own]), targets=self.targets(index[own]), total=len(index)
         )
+
+    def targets(self, index: Integers) -> Integers:
+        """What the images ``index`` (b,) are to be told as: labels (b,), or the tokens (b, T) of captions."""
+        if self._tokenise is None:
+            return self.labels[index]
+        assert self.captions is not None, "an objective that reads tokens has captions"
+        return self._tokenise([self.captions[row] for row in index.tolist()])
 
     def _raw(self, step: int, index: Integers, own: slice) -> Pixels:
         """The images of a batch; black in the places of other processes, which are not decoded here.
@@ -359,5 +366,10 @@ def epoch_steps(stage: Stage, *, data_dir: Path | None = None) -> int:
         here = required_record(source, stage.split, data_dir=data_dir).splits[stage.split].n
         size = here if size is None else size
     assert size is not None, "a bundled source declares its counts"
+    return steps_over(stage, size)
+
+
+def steps_over(stage: Stage, size: int) -> int:
+    """Steps in an epoch of a stage whose whole split has so many images."""
     first, last = stage.part or (0.0, 1.0)
     return math.ceil(round(size * (last - first)) / stage.batch_size)

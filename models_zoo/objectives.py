@@ -122,6 +122,16 @@ class CrossEntropy:
         return functional.cross_entropy(logits, labels, label_smoothing=self.smoothing)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BinaryCrossEntropy(CrossEntropy):
+    """Every class yes or no, the mean over classes and batch (Wightman et al., arXiv 2110.00476)."""
+
+    def _loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        classes = logits.shape[1]
+        wanted = functional.one_hot(labels, classes).to(logits) * (1 - self.smoothing)
+        return functional.binary_cross_entropy_with_logits(logits, wanted + self.smoothing / classes)
+
+
 def objective_of(stage: Stage) -> Objective:
     """What a stage minimises.
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from models_zoo.adapters import add_adapters
 from models_zoo.feeding import num_classes
-from models_zoo.recipe import Recipe, Stage, start_of
+from models_zoo.lamb import Lamb
+from models_zoo.recipe import Optimiser, Recipe, Stage, start_of
 from models_zoo.tuning.heads import head_fit_of, put_head
 from shifts.errors import UserError
 from shifts.labels import ANY
@@ -172,9 +173,16 @@ def learner(stage: Stage, trained: Trained) -> torch.optim.Optimizer:
         matrices = [parameter for parameter in trained if parameter.dim() > 1]
         rest = [parameter for parameter in trained if parameter.dim() <= 1]
         groups = [{**groups[0], "params": matrices}, {"params": rest, "weight_decay": 0.0}]
-    if stage.optimiser == "adamw":
-        return torch.optim.AdamW(groups, lr=stage.learning_rate)
-    return torch.optim.SGD(groups, lr=stage.learning_rate, momentum=stage.momentum, nesterov=stage.nesterov)
+    return _OPTIMISERS[stage.optimiser](stage, groups)
+
+
+_OPTIMISERS: dict[Optimiser, Callable[[Stage, Any], torch.optim.Optimizer]] = {
+    "adamw": lambda stage, groups: torch.optim.AdamW(groups, lr=stage.learning_rate),
+    "sgd": lambda stage, groups: torch.optim.SGD(
+        groups, lr=stage.learning_rate, momentum=stage.momentum, nesterov=stage.nesterov
+    ),
+    "lamb": lambda stage, groups: Lamb(groups, lr=stage.learning_rate),
+}
 
 
 class Average:

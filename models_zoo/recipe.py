@@ -15,7 +15,7 @@ from shifts.label_noise import LabelNoise
 from shifts.local import cache_home
 from shifts.registry import resolve
 
-Optimiser = Literal["adamw", "sgd"]
+Optimiser = Literal["adamw", "sgd", "lamb"]
 Schedule = Literal["cosine", "triangular", "step", "constant"]
 Balance = Literal["none", "classes", "groups"]
 CHECKPOINT = "@epoch-"

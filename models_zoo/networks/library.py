@@ -18,6 +18,14 @@ def resnet50(num_classes: int) -> nn.Module:
     return network
 
 
+def vit_b16(num_classes: int) -> nn.Module:
+    """torchvision's ViT-B/16 with random weights."""
+    from torchvision.models import vit_b_16 as build
+
+    network: nn.Module = build(weights=None, num_classes=num_classes)
+    return network
+
+
 def clip_image_tower(num_classes: int, *, architecture: str) -> nn.Module:
     """The image tower of a model of open_clip with random weights, under a linear head on its embedding."""
     import open_clip

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from models_zoo.contrastive import HIGHEST_SCALE
 from models_zoo.networks.small import cnn
 from shifts.errors import UserError
 
@@ -43,6 +44,10 @@ class TwoTower(nn.Module):
         """int64 (B, T), padded with 0 → (B, D)."""
         found: torch.Tensor = self.text(self.embedding(tokens))
         return found
+
+    def inverse_temperature(self) -> torch.Tensor:
+        """What cosines are multiplied by."""
+        return self.logit_scale.exp().clamp(max=HIGHEST_SCALE)
 
     def tokenise(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """The words of captions by their place in the vocabulary: int64 (N, T), padded with 0.

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from models_zoo.classifier import TorchClassifier
-from models_zoo.contrastive import HIGHEST_SCALE
 from models_zoo.fitting import load_into
 from models_zoo.optimising import network_of
 from models_zoo.prompts import prompts_for
@@ -45,7 +44,7 @@ def load(
 
     head = CosineHead(
         class_embeddings(prompts, lambda: encode, identity=identity, label=f"{spec.name}, head"),
-        scale=min(float(network.logit_scale.detach().exp()), HIGHEST_SCALE),
+        scale=float(network.inverse_temperature().detach()),
     )
     return TorchClassifier(
         spec, ZeroShotNetwork(network.visual, head), head=head, device=device, precision=precision

@@ -48,6 +48,9 @@ class Pair(nn.Module):
     def forward(self, images: torch.Tensor, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return self.visual(images), self.text[1](self.text[0](tokens))
 
+    def inverse_temperature(self) -> torch.Tensor:
+        return self.logit_scale.exp()
+
 
 def stage(**changes: object) -> Stage:
     fields = {
@@ -137,7 +140,9 @@ def test_captions_are_true_and_noise_exchanges_them() -> None:
     assert np.array_equal(wrong, noisy.noisy.changed)
     words = ["", *VOCABULARY]
     row = int(np.flatnonzero(wrong)[0])
-    assert " ".join(words[token] for token in noisy.targets[row] if token) == noisy.captions[row]
+    assert (
+        " ".join(words[token] for token in noisy.targets(np.array([row]))[0] if token) == noisy.captions[row]
+    )
 
 
 def test_wrong_labels_make_wrong_captions() -> None:

@@ -51,6 +51,7 @@ def test_a_stage_is_given_wrong_labels_of_the_examples_the_noise_chose() -> None
     assert np.array_equal(noisy.labels, expected.labels)
     index = noisy.order(3)
     assert np.array_equal(noisy.batch(3, index).targets, noisy.labels[index])
+    assert np.array_equal(noisy.targets(index), noisy.labels[index])
 
 
 def test_of_a_share_the_rate_is_the_one_asked_for_and_the_wrong_labels_are_the_same() -> None:
