@@ -76,13 +76,13 @@ RECIPES = {
     "yfcc15m-clip-rn50": Recipe(
         network="models_zoo.networks.clip_pair:ClipPair",
         arguments={"architecture": "RN50"},
-        stages=(Stage(shift="yfcc15m", **_PAIRS),),
+        stages=(Stage(shift="yfcc15m-pairs", **_PAIRS),),
         **_GPU,
     ),
     "cc12m-clip-vit-b16": Recipe(
         network="models_zoo.networks.clip_pair:ClipPair",
         arguments={"architecture": "ViT-B-16"},
-        stages=(Stage(shift="cc12m", **_PAIRS),),
+        stages=(Stage(shift="cc12m-pairs", **_PAIRS),),
         keep=(16,),  # the epoch that the released code reads
         **_GPU,
     ),

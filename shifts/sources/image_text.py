@@ -20,14 +20,14 @@ SPACE = "image-text"
 LABEL_SPACES.register(LabelSpace(name=SPACE, class_names=("an image with a caption", "an image without one")))
 
 _PUBLISHED: dict[str, dict[str, Any]] = {
-    "yfcc15m": {
+    "yfcc15m-pairs": {
         "title": "YFCC15M: the images of YFCC100M with a title or description in English",
         "licence": "Creative Commons, of various kinds, image by image",
         "citation": "Thomee et al., YFCC100M, Communications of the ACM 59(2), 2016; the subset is that of "
         "Radford et al., arXiv 2103.00020",
         "homepage": "https://github.com/openai/CLIP/blob/main/data/yfcc100m.md",
     },
-    "cc12m": {
+    "cc12m-pairs": {
         "title": "Conceptual 12M: images of the web with their alternative text",
         "licence": "free for any purpose, as the publisher says of the list; the images are their owners'",
         "citation": "Changpinyo, Sharma, Ding and Soricut, Conceptual 12M, CVPR 2021, arXiv 2102.08981",

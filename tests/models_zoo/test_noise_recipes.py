@@ -107,7 +107,7 @@ def made_shard(folder: Path, number: int, captions: tuple[str | None, ...]) -> N
 def test_pairs_are_read_as_img2dataset_writes_them(tmp_path: Path) -> None:
     made_shard(tmp_path / "pairs", 0, CAPTIONS[:3])
     made_shard(tmp_path / "pairs", 1, CAPTIONS[3:])
-    add("cc12m", tmp_path / "pairs")
+    add("cc12m-pairs", tmp_path / "pairs")
     (stage,) = recipe_of(MODELS.get("cc12m-clip-vit-b16@noise-captions-50")).stages
     assert stage.noise == LabelNoise(kind="captions", rate=0.5)
     assert epoch_steps(stage) == 1
@@ -127,7 +127,7 @@ def test_pairs_that_lack_a_caption_are_named(
 ) -> None:
     made_shard(tmp_path / "pairs", 0, captions)
     with pytest.raises(UserError, match=said) as caught:
-        add("yfcc15m", tmp_path / "pairs")
+        add("yfcc15m-pairs", tmp_path / "pairs")
     assert "000000001" in str(caught.value)
 
 
