@@ -1,0 +1,182 @@
+"""Does reshaping the features undo what noise in the pre-training labels did to them?
+
+Sections 3 to 5 of Chen et al. (arXiv 2309.17002, ICLR 2024; arXiv 2403.06869) at a small scale: models
+pre-trained with 0 to 30 % of the labels wrong, tuned to clean labels of other images by linear probes, an
+MLP, NMTune in both published forms, low-rank adapters and full fine-tuning. Accuracy in distribution and, on
+average over shifts, out of it; entropy (SVE) and dominance (LSVR) of the singular values of the tuned
+features. Everything is compared within a seed: the same pre-trained model, tuned in two ways.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from benchmark.studies.nmtune_models import METHODS, SMOKE, SUITES, Sizes, jobs
+from benchmark.studies.nmtune_numbers import AGAINST, MEASURES, PROPOSED, of_seed, summary
+from benchmark.studies.study import STUDIES, Findings, Setting, Study, Table, Verdict, decided
+
+NAME = "nmtune"
+STUDIES.register(
+    Study(
+        name=NAME,
+        title="tuning against noise in pre-training: probes, NMTune, LoRA, fine-tuning",
+        citation="Chen et al. 2024, arXiv 2309.17002 and arXiv 2403.06869, Sections 3 to 5",
+        run="benchmark.studies.nmtune:run",
+        suites=tuple(SUITES),
+    )
+)
+
+TITLES = {
+    "lp": "linear probe",
+    "lbfgs": "linear probe, optimum",
+    "mlp": "MLP tuning",
+    "nmtune": "NMTune (paper)",
+    "nmtune-code": "NMTune (code)",
+    "lora": "LoRA",
+    "ft": "fine-tuning",
+}
+
+
+def run(setting: Setting) -> Findings:
+    """Pre-train, tune, measure, and compare within every seed."""
+    from benchmark.plots.nmtune import nmtune_figure
+    from benchmark.studies.measuring import measure
+
+    assert setting.suite is not None, "the study has suites"
+    suite, sizes = SUITES[setting.suite], SMOKE if setting.smoke else Sizes()
+    measured = measure(
+        [job for seed in setting.seeds for job in jobs(suite, sizes, seed=seed)], setting=setting
+    )
+    rows = []
+    for number, seed in enumerate(setting.seeds):
+        setting.say("spectra of features", number, len(setting.seeds))
+        rows.append(of_seed(measured, suite, sizes, setting=setting, seed=seed))
+    setting.say("spectra of features", len(rows), len(rows))
+    numbers = summary(rows)
+    return Findings(
+        study=NAME,
+        configuration={
+            "suite": setting.suite,
+            **dataclasses.asdict(suite),
+            "shifts": suite.shifts,
+            **dataclasses.asdict(sizes),
+            "seeds": list(setting.seeds),
+            "smoke": setting.smoke,
+        },
+        numbers=numbers,
+        tables=tables(numbers),
+        verdicts=verdicts(numbers),
+        figures={NAME: partial(nmtune_figure, numbers["rates"], TITLES)},
+    )
+
+
+def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
+    """What the numbers say of each claim; an interval over seeds that holds zero leaves it open."""
+    of_noise, over, most = numbers["of_noise"], numbers["over"], list(numbers["rates"])[-1]
+    found = [
+        _decided(
+            f"noise in pre-training makes a linear probe worse {place} (Section 2)",
+            of_noise["lp"][measure],
+            measure=measure,
+            rises=False,
+            said=f"{most} % noise against none",
+        )
+        for measure, place in (("id", "in distribution"), ("ood", "out of distribution"))
+    ]
+    others = {method: of_noise[method]["ood"] for method in METHODS if method != "lp"}
+    found.append(
+        decided(
+            "noise hurts out of distribution whatever the tuning, LoRA and fine-tuning among it",
+            holds=all(one["high"] < 0 for one in others.values()),
+            noise=any(one["low"] <= 0 <= one["high"] for one in others.values()),
+            evidence=[f"{TITLES[method]} {shown(one, 'ood')}" for method, one in others.items()],
+        )
+    )
+    found += [
+        _decided(
+            f"noise raises the {measure.upper()} of the pre-trained features (Section 3)",
+            of_noise["lp"][measure],
+            measure=measure,
+            rises=True,
+            said=f"{most} % noise against none",
+        )
+        for measure in ("sve", "lsvr")
+    ]
+    for ours in PROPOSED:
+        for theirs, claim, measure, rises in (
+            ("lp", "is more accurate out of distribution than a linear probe", "ood", True),
+            (
+                "mlp",
+                "is more accurate out of distribution than MLP tuning, there by about 1 point",
+                "ood",
+                True,
+            ),
+            ("mlp", "has a higher SVE than MLP tuning", "sve", True),
+            ("lp", "has a lower LSVR than the features it starts from", "lsvr", False),
+            ("mlp", "has a lower LSVR than MLP tuning", "lsvr", False),
+        ):
+            clean = over[ours][theirs]["clean"][measure]
+            found.append(
+                _decided(
+                    f"under noise {TITLES[ours]} {claim} (Section 4)",
+                    over[ours][theirs]["noisy"][measure],
+                    measure=measure,
+                    rises=rises,
+                    said=f"without noise {shown(clean, measure)}; under noise",
+                )
+            )
+    return tuple(found)
+
+
+def _decided(claim: str, one: Mapping[str, float], *, measure: str, rises: bool, said: str) -> Verdict:
+    return decided(
+        claim,
+        holds=one["low"] > 0 if rises else one["high"] < 0,
+        noise=one["low"] <= 0 <= one["high"],
+        evidence=f"{said} {shown(one, measure)}",
+    )
+
+
+def shown(one: Mapping[str, float], measure: str, *, sign: str = "+") -> str:
+    """An estimate: accuracies in points, the others in nats."""
+    factor, digits = (100, 1) if measure in ("id", "ood") else (1, 3)
+    value, low, high = (format(factor * one[name], f"{sign}.{digits}f") for name in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def tables(numbers: Mapping[str, Any]) -> tuple[Table, ...]:
+    """Every method at every rate, and NMTune against what it is compared with."""
+    methods = Table(
+        title="accuracy (%) in and out of distribution, SVE and LSVR of the tuned features; mean over seeds "
+        "with its 95 % interval",
+        header=("tuning", "noise (%)", "ID", "OOD", "SVE", "LSVR"),
+        rows=tuple(
+            (
+                TITLES[method] if number == 0 else "",
+                rate,
+                *(shown(one["methods"][method][measure], measure, sign="") for measure in MEASURES),
+            )
+            for method in METHODS
+            for number, (rate, one) in enumerate(numbers["rates"].items())
+        ),
+    )
+    differences = Table(
+        title="NMTune less what it is compared with, from the same pre-trained model; under noise: mean over "
+        "its rates",
+        header=("", "less", "pre-training", "ID", "OOD", "SVE", "LSVR"),
+        rows=tuple(
+            (
+                TITLES[ours] if (theirs, state) == (AGAINST[0], "clean") else "",
+                TITLES[theirs] if state == "clean" else "",
+                state,
+                *(shown(numbers["over"][ours][theirs][state][measure], measure) for measure in MEASURES),
+            )
+            for ours in PROPOSED
+            for theirs in AGAINST
+            for state in ("clean", "noisy")
+        ),
+    )
+    return methods, differences
