@@ -57,9 +57,17 @@ class Measured:
         Raises:
             KeyError: no job was to measure this.
         """
-        found = self.cells[model, shift][1].accuracy
+        found = self.metric(model, shift, "accuracy")
         assert found is not None, "every shift has an accuracy"
         return found
+
+    def metric(self, model: str, shift: str, name: str) -> Estimate | None:
+        """One of the metrics of a result, None where it does not apply.
+
+        Raises:
+            KeyError: no job was to measure this.
+        """
+        return self.cells[model, shift][1].metrics.get(name)
 
     def predictions(self, model: str, shift: str) -> Predictions:
         """The answers, example by example."""
@@ -114,7 +122,7 @@ def measure(jobs: Sequence[Job], *, setting: Setting, what: str = "training and 
         setting.say(what, done, len(jobs))
     cells = {}
     for job in jobs:
-        plan = _plan(job, results, setting.data_dir)
+        plan = planned(job, results, setting.data_dir)
         for cell in plan.cells:
             cells[cell.contestant.spec.name, cell.shift.name] = (cell.folder, _result(cell, plan))
     return Measured(cells=cells)
@@ -168,7 +176,7 @@ def _work(job: Job, results: Path, data_dir: Path | None) -> str:
     for model in job.models:
         train(model, data_dir=data_dir)
     if job.shifts:
-        for work in _plan(job, results, data_dir).passes:
+        for work in planned(job, results, data_dir).passes:
             for _ in run_pass(work, options=Options(device="auto", data_dir=data_dir)):
                 pass
     return job.spec.name
@@ -179,10 +187,11 @@ def _finished(job: Job, results: Path, data_dir: Path | None) -> bool:
 
     if not all(trained_file(model, data_dir=data_dir).is_file() for model in job.models):
         return False
-    return not _plan(job, results, data_dir).passes
+    return not planned(job, results, data_dir).passes
 
 
-def _plan(job: Job, results: Path, data_dir: Path | None) -> Plan:
+def planned(job: Job, results: Path, data_dir: Path | None) -> Plan:
+    """The cells of a job whose models are trained, and which of them are measured."""
     from benchmark.planning import contestant, plan
     from benchmark.store import Store
     from models_zoo.recipe import trained_file

@@ -104,6 +104,7 @@ class Dfr:
         from shifts.data import generator
 
         assert isinstance(head, nn.Linear)
+        _check_classes(np.unique(data.labels), data.classes)
         groups = _groups(data)
         strength = self.chosen(data, groups, seed=seed)
         mean, scale = standardisation(data.features)
@@ -142,7 +143,6 @@ class Dfr:
         self, features: Floats, labels: Ints, classes: int, strength: float, *, seed: int
     ) -> tuple[Floats, Floats]:
         from sklearn.linear_model import LogisticRegression
-        from sklearn.multiclass import OneVsRestClassifier
 
         # From scikit-learn 1.8 on the penalty is said by its ratio of L1 to L2.
         by_ratio = inspect.signature(LogisticRegression).parameters["penalty"].default == "deprecated"
@@ -150,11 +150,11 @@ class Dfr:
         one = LogisticRegression(
             C=strength, solver="liblinear", max_iter=self.max_iter, random_state=seed % 2**31, **penalty
         )
-        if len(np.unique(labels)) == 2 == classes:
+        if classes == 2 == len(np.unique(labels)):
             return coefficients(one.fit(features, labels), classes)
         # liblinear knows two classes only: one against the rest, as its own answer to more was.
-        many = OneVsRestClassifier(one).fit(features, labels)
-        return _one_against_rest(many, classes)
+        parts = [_against_rest(one, features, labels == label) for label in range(classes)]
+        return np.stack([weight for weight, _ in parts]), np.array([bias for _, bias in parts])
 
 
 def dfr(
@@ -237,12 +237,18 @@ def coefficients(model: LogisticRegression, classes: int) -> tuple[Floats, Float
     return weight, bias
 
 
-def _one_against_rest(many: Any, classes: int) -> tuple[Floats, Floats]:
-    _check_classes(many.classes_, classes)
-    return (
-        np.concatenate([one.coef_ for one in many.estimators_]),
-        np.concatenate([one.intercept_ for one in many.estimators_]),
-    )
+def _against_rest(
+    model: LogisticRegression, features: Floats, member: NDArray[np.bool_]
+) -> tuple[Floats, float]:
+    """Weight (D,) and bias of a class against all others.
+
+    A subset may lack a class that the held-out set has: what is known of it there is that it is rare, and its
+    bias is the logit of half an example in n + 1.
+    """
+    if not member.any():
+        return np.zeros(features.shape[1]), -float(np.log(2 * len(member) + 1))
+    model.fit(features, member)
+    return model.coef_[0], float(model.intercept_[0])
 
 
 def _check_classes(found: Ints, classes: int) -> None:

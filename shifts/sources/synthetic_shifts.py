@@ -6,6 +6,8 @@ class, ``cifar10/spurious-tint``; and against ``cifar10-imbalanced``, with half 
 rarer, ``cifar10/label-shift``. A registered shift of the same name (those of the digits) comes first.
 The last four come in other strengths, too: ``cifar10/spurious-tint/0.9`` against ``cifar10-tinted-0.9``, with
 colours that go with the class at p = 0.9, and ``cifar10/label-shift/0.1`` against ``cifar10-imbalanced-0.1``.
+``cifar10/tint-and-pad`` breaks a shortcut and leaves the support: random tints and a border, against
+``cifar10-tinted-0.8``.
 
 Constructions and parameters: Cohen-Wang, Vendrow and Madry, arXiv 2403.00194, section 5.1 and appendix B.3;
 padding by 6 of 32 pixels: appendix C.3.1. Translation is ours.
@@ -24,6 +26,7 @@ from shifts.spec import NAME, SHIFTS, SOURCES, Perturbation, Selection, ShiftSpe
 
 PAPER = "Cohen-Wang, Vendrow and Madry, arXiv 2403.00194, section 5.1"
 P_SPURIOUS = 0.5
+P_STRONG = 0.8
 P_MINORITY = 0.2
 ALPHA = 0.25
 PAD = 6 / 32
@@ -100,6 +103,17 @@ def _spurious_tint(base: ShiftSpec, p: float = P_SPURIOUS) -> ShiftSpec:
     return _perturbed(base, "tints independent of the class", tint(0.0), **changes)
 
 
+def _tint_and_pad(base: ShiftSpec) -> ShiftSpec:
+    padded = Perturbation(function=f"{_SYNTHETIC}:pad_by", parameters={"share": PAD})
+    reference = _strength(base.name + TINTED, P_STRONG, P_SPURIOUS)
+    return _derived(
+        base,
+        "tints independent of the class, and a black border",
+        perturbations=(*base.perturbations, tint(0.0), padded),
+        **_tinted(base, support="out", reference=reference),
+    )
+
+
 def _shifted_labels(base: ShiftSpec, p: float = P_MINORITY) -> ShiftSpec:
     return _derived(
         base,
@@ -138,6 +152,7 @@ VARIANTS: Mapping[str, Maker] = MappingProxyType(
         "/vertical-flip": _vertical_flip,
         "/pad": _pad,
         "/translate": _translate,
+        "/tint-and-pad": _tint_and_pad,
         TINTED: _tinted_reference,
         "/spurious-tint": _spurious_tint,
         IMBALANCED: _imbalanced_reference,

@@ -146,6 +146,20 @@ def test_more_than_two_classes() -> None:
         assert accuracies(layer, data)[0] > 0.95
 
 
+def test_a_class_that_a_subset_lacks_is_rare_there_and_known_from_the_others() -> None:
+    draw = np.random.default_rng(7)
+    labels = np.repeat([0, 1, 2], [60, 60, 4])
+    features = (np.eye(3)[labels] * 6 + draw.normal(size=(124, 3))).astype(np.float32)
+    groups = np.where(np.arange(124) % 2, 0, 1)
+    groups[labels == 1] = 2
+    groups[:3] = 3  # subsets of three of each group seldom have the rare class
+    data = FeatureSet(features=features, labels=labels, classes=3, groups=groups)
+    layer = nn.Linear(3, 3)
+    Dfr(refits=20).fit(layer, data, seed=0)
+    assert torch.isfinite(layer.weight).all()
+    assert accuracies(layer, data)[0] > 0.9
+
+
 def test_without_groups_classes_or_enough_examples_it_says_so() -> None:
     data = spurious(40, seed=6, agree=0.5)
     with pytest.raises(UserError, match="groups"):
