@@ -59,7 +59,9 @@ def precision_type(precision: str) -> torch.dtype:
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Mixed precision for a block; in float32 it changes nothing."""
     wanted = precision_type(precision)
-    return torch.autocast(device.type, dtype=wanted, enabled=wanted is not torch.float32)
+    # Where shapes alone are computed with (``models_zoo.costs``), autocast knows no such device.
+    kind = "cpu" if device.type == "meta" else device.type
+    return torch.autocast(kind, dtype=wanted, enabled=wanted is not torch.float32)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from models_zoo.lamb import Lamb
 from models_zoo.recipe import Optimiser, Recipe, Stage, start_of
 from models_zoo.tuning.heads import head_fit_of, put_head
 from shifts.errors import UserError
-from shifts.labels import ANY
+from shifts.labels import ANY, LABEL_SPACES
 from shifts.registry import resolve
 from shifts.spec import SHIFTS
 
@@ -51,7 +51,8 @@ def untrained(recipe: Recipe) -> tuple[nn.Module, str]:
     if start is None:
         network, head = network_of(recipe, num_classes(recipe.stages[0]))
     else:
-        network, head = _started(start, None, label_space=SHIFTS.get(recipe.stages[0].shift).label_space)
+        space = SHIFTS.get(recipe.stages[0].shift).label_space
+        network, head = _started(start, None, label_space=space, shapes=True)
     for number, stage in enumerate(recipe.stages):
         if stage.head_fit is not None:
             layer = head_fit_of(stage.head_fit).build(width_of(network, head), num_classes(stage))
@@ -80,7 +81,9 @@ def _weights(recipe: Recipe, start: ModelSpec, data_dir: Path | None) -> Path:
     return weights_file(start)
 
 
-def _started(start: ModelSpec, weights: Path | None, *, label_space: str) -> tuple[nn.Module, str]:
+def _started(
+    start: ModelSpec, weights: Path | None, *, label_space: str, shapes: bool = False
+) -> tuple[nn.Module, str]:
     """The network of another model and the name of its last layer.
 
     A zero-shot head becomes a linear layer that answers alike and can be trained.
@@ -88,6 +91,7 @@ def _started(start: ModelSpec, weights: Path | None, *, label_space: str) -> tup
     Args:
         weights: None leaves them random.
         label_space: of the head, where the model answers in any classes.
+        shapes: only these matter: a zero-shot head is not made from prompts of its classes.
 
     Raises:
         UserError: its last layer is no linear one.
@@ -98,8 +102,9 @@ def _started(start: ModelSpec, weights: Path | None, *, label_space: str) -> tup
     from models_zoo.zero_shot import CosineHead
 
     space = label_space if start.label_space == ANY else None
-    if space is not None and weights is None:  # one prompt will do for a head of no meaning
+    if space is not None and shapes:
         start = dataclasses.replace(start, arguments={**start.arguments, "templates": ("{}",)})
+        space = min(LABEL_SPACES, key=len).name
     classifier = load_spec(start, weights, label_space=space, device="cpu")
     head = classifier.head if isinstance(classifier, TorchClassifier) else None
     if not isinstance(classifier, TorchClassifier) or not isinstance(head, (nn.Linear, CosineHead)):
@@ -111,7 +116,9 @@ def _started(start: ModelSpec, weights: Path | None, *, label_space: str) -> tup
     # A copy: towers are shared between the classifiers of a process.
     network = copy.deepcopy(classifier.network)
     if isinstance(head, CosineHead):
-        put_head(network, name, trainable_head(head.get_buffer("classes"), scale=head.scale, bias=head.bias))
+        rows = head.get_buffer("classes")
+        rows = rows[:1].expand(len(LABEL_SPACES.get(label_space)), -1) if shapes else rows
+        put_head(network, name, trainable_head(rows, scale=head.scale, bias=head.bias))
     return network, name
 
 

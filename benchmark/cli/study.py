@@ -23,6 +23,13 @@ def study(
     suite: Annotated[str | None, typer.Option(help="On which data; default: the smallest.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many repetitions, two or more.")] = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="Only show that everything runs.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what would be trained and measured, and what it costs.")
+    ] = False,
+    throughput: Annotated[
+        float | None,
+        typer.Option(metavar="TFLOP/S", help="With --plan: what an accelerator sustains; default 50."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the JSON and the figures.")
     ] = None,
@@ -37,6 +44,12 @@ def study(
     from shifts.registry import resolve
 
     one = STUDIES.get(name)
+    if plan:
+        from benchmark.cli.planned import show_plan
+
+        asked = setting(one, suite=suite, seeds=seeds, smoke=smoke, results=results, data_dir=data_dir)
+        show_plan(one, asked, throughput=throughput, as_json=as_json)
+        return
     with progress() as display:
         tasks: dict[str, Any] = {}
 

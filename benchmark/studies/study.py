@@ -26,6 +26,8 @@ class Study:
         run: ``"module:function"``, called as ``function(setting)``, gives ``Findings``.
         suites: what ``--suite`` may be, the default first; empty where a study brings its own data.
         seeds: how many by default.
+        jobs: ``"module:function"``, called as ``function(setting)``, gives every ``measuring.Job`` of the run
+            without doing one (``--plan``); None where nothing is trained.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Study:
     run: str
     suites: tuple[str, ...] = ()
     seeds: int = 5
+    jobs: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

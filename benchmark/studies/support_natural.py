@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from benchmark.studies.measuring import Job
     from benchmark.support_report import SupportReport
     from models_zoo.spec import ModelSpec
     from shifts.data import Shift
@@ -30,10 +31,10 @@ def run(setting: Setting) -> Findings:
     """Train the network of every seed on photographs, and split every style by its features."""
     from benchmark.plots.halves import halves_figure
     from benchmark.plots.support import support_figure
-    from benchmark.studies.measuring import Job, measure
+    from benchmark.studies.measuring import measure
 
     networks = {seed: network(seed, smoke=setting.smoke) for seed in setting.seeds}
-    measure([Job(spec=one) for one in networks.values()], setting=setting, what="training")
+    measure(jobs(setting), setting=setting, what="training")
     rows: list[dict[str, Any]] = []
     shown: dict[str, tuple[DensityRatio, SupportReport]] = {}
     examples: dict[str, tuple[Images, Images]] = {}
@@ -70,6 +71,13 @@ def run(setting: Setting) -> Findings:
             "support-split-examples": partial(halves_figure, examples),
         },
     )
+
+
+def jobs(setting: Setting) -> list[Job]:
+    """The networks to train; what they see is not measured."""
+    from benchmark.studies.measuring import Job
+
+    return [Job(spec=network(seed, smoke=setting.smoke)) for seed in setting.seeds]
 
 
 def network(seed: int, *, smoke: bool) -> ModelSpec:

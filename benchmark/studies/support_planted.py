@@ -26,6 +26,7 @@ from shifts.support import DensityRatio
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from benchmark.studies.measuring import Job
     from benchmark.support_report import SupportReport
     from models_zoo.spec import ModelSpec
 
@@ -79,18 +80,29 @@ def mixture_spec(seed: int) -> ShiftSpec:
     )
 
 
-def run(setting: Setting) -> Findings:
-    """Train and measure, split the mixture of every seed, and compare the halves."""
-    from benchmark.plots.support import support_figure
-    from benchmark.studies.measuring import Job, measure
-
-    assert setting.suite is not None
+def scaled(setting: Setting) -> tuple[Suite, Sizes]:
+    """The suite's reference alone, and how much of it is trained."""
+    assert setting.suite is not None, "the study has suites"
     suite = dataclasses.replace(SUITES[setting.suite], shifts={REFERENCE: ()})
-    sizes = suite.small if setting.smoke else suite.sizes
+    return suite, suite.small if setting.smoke else suite.sizes
+
+
+def watchers(setting: Setting) -> dict[tuple[str, int], ModelSpec]:
+    """The models whose features tell reference from shift, by name and seed."""
+    suite, sizes = scaled(setting)
+    return {(name, seed): watching(suite, sizes, name, seed=seed) for name in EYES for seed in setting.seeds}
+
+
+def jobs(setting: Setting) -> list[Job]:
+    """Everything that is trained and measured."""
+    from benchmark.studies.measuring import Job
+
+    assert setting.suite is not None, "the study has suites"
+    suite, sizes = scaled(setting)
     mixtures = tuple(mixture_spec(seed) for seed in setting.seeds)
-    jobs = []
+    found = []
     for seed in setting.seeds:
-        jobs += [
+        found += [
             # On all mixtures: the scratch models of the other seeds say how difficult an example is.
             dataclasses.replace(job, shifts=(*job.shifts, *mixtures)) if job.shifts else job
             for job in (
@@ -98,10 +110,19 @@ def run(setting: Setting) -> Findings:
                 *tuned_jobs(suite, sizes, name=setting.suite, seed=seed, methods=(METHOD,)),
             )
         ]
-    known = {job.spec.name for job in jobs}
-    eyes = {(name, seed): watching(suite, sizes, name, seed=seed) for name in EYES for seed in setting.seeds}
-    jobs += [Job(spec=one) for one in eyes.values() if one.name not in known]
-    measured = measure(jobs, setting=setting)
+    known = {job.spec.name for job in found}
+    return found + [Job(spec=one) for one in watchers(setting).values() if one.name not in known]
+
+
+def run(setting: Setting) -> Findings:
+    """Train and measure, split the mixture of every seed, and compare the halves."""
+    from benchmark.plots.support import support_figure
+    from benchmark.studies.measuring import measure
+
+    assert setting.suite is not None, "the study has suites"
+    suite, sizes = scaled(setting)
+    eyes = watchers(setting)
+    measured = measure(jobs(setting), setting=setting)
     baselines = {seed: scratch_names(suite, sizes, seed=seed) for seed in setting.seeds}
     shown: dict[str, tuple[DensityRatio, SupportReport]] = {}
     rows = []

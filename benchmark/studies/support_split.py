@@ -15,13 +15,11 @@ from benchmark.studies.study import STUDIES, Study
 from shifts.registry import resolve
 
 if TYPE_CHECKING:
+    from benchmark.studies.measuring import Job
     from benchmark.studies.study import Findings, Setting
 
 NAME = "support-split"
-SUITES = {
-    "digits": "benchmark.studies.support_planted:run",
-    "pacs": "benchmark.studies.support_natural:run",
-}
+SUITES = {"digits": "benchmark.studies.support_planted", "pacs": "benchmark.studies.support_natural"}
 STUDIES.register(
     Study(
         name=NAME,
@@ -29,6 +27,7 @@ STUDIES.register(
         citation="Cohen-Wang, Vendrow and Madry 2024, arXiv 2403.00194, Section 5.2, Appendix C.2",
         run="benchmark.studies.support_split:run",
         suites=tuple(SUITES),
+        jobs="benchmark.studies.support_split:jobs",
     )
 )
 
@@ -36,5 +35,12 @@ STUDIES.register(
 def run(setting: Setting) -> Findings:
     """Run the suite's part."""
     assert setting.suite is not None, "the study has suites"
-    findings: Findings = resolve(SUITES[setting.suite])(setting)
+    findings: Findings = resolve(f"{SUITES[setting.suite]}:run")(setting)
     return findings
+
+
+def jobs(setting: Setting) -> list[Job]:
+    """Everything that the suite's part trains and measures."""
+    assert setting.suite is not None, "the study has suites"
+    found: list[Job] = resolve(f"{SUITES[setting.suite]}:jobs")(setting)
+    return found

@@ -31,6 +31,7 @@ STUDIES.register(
         citation="Cohen-Wang, Vendrow and Madry 2024, arXiv 2403.00194, Section 5.1, Figure 4",
         run="benchmark.studies.synthetic_shifts:run",
         suites=tuple(SUITES),
+        jobs="benchmark.studies.synthetic_shifts:jobs",
     )
 )
 

@@ -1,0 +1,246 @@
+"""What a training costs before it is begun: images seen, and the operations that each of them takes.
+
+Operations are counted, not estimated: the network is built with weights of no meaning, moved to the device
+that computes shapes alone, and one step of every stage is taken there. A multiplication with an addition
+counts as two operations; those that are no products of matrices (activations, normalisation, the optimiser)
+count as none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from models_zoo.adapters import fold
+from models_zoo.feeding import num_classes, open_distribution, steps_over
+from models_zoo.objectives import Batch, objective_of
+from models_zoo.optimising import trained_parameters, untrained
+from models_zoo.preprocessing import prepare
+from models_zoo.processes import Processes
+from models_zoo.recipe import Recipe, recipe_of, start_of
+from shifts.digest import digest
+from shifts.errors import UserError
+from shifts.spec import SHIFTS, SOURCES
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from models_zoo.recipe import Stage
+    from models_zoo.spec import ModelSpec, Preprocess
+
+BATCHES = (2, 4)  # images of the steps that are counted: a batch of one has no statistics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageCost:
+    """A stage of a recipe in full.
+
+    Attributes:
+        shift, split: what it trains on.
+        images: how many are seen, an image as often as it comes; None where nobody publishes how many there
+            are and there is no local copy.
+        operations: for each of them, forwards and backwards through what the stage trains.
+        trained: weights and biases that it moves; 0 where a last layer is fitted to features.
+    """
+
+    shift: str
+    split: str
+    images: int | None
+    operations: float
+    trained: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingCost:
+    """A model that is trained by a recipe.
+
+    Attributes:
+        forward: operations for an image that is only looked at.
+        parameters: weights and biases of the network.
+        kept: sets of weights that stay on disk.
+    """
+
+    stages: tuple[StageCost, ...]
+    forward: float
+    parameters: int
+    kept: int
+
+    @property
+    def images(self) -> int | None:
+        """Images seen in all stages; None where one of them is not known."""
+        seen = [stage.images for stage in self.stages]
+        return None if None in seen else sum(one for one in seen if one is not None)
+
+    @property
+    def operations(self) -> float | None:
+        """Of the whole training."""
+        if self.images is None:
+            return None
+        return sum((stage.images or 0) * stage.operations for stage in self.stages)
+
+    @property
+    def bytes(self) -> int:
+        """Of the weights that stay on disk, in float32."""
+        return 4 * self.parameters * self.kept
+
+
+def training_cost(spec: ModelSpec, *, data_dir: Path | None = None) -> TrainingCost:
+    """What training a model by its recipe takes; the models it starts from are not in it.
+
+    Args:
+        data_dir: where local copies lie; they are asked only for what is not published.
+
+    Raises:
+        UserError: the size of the network's input is known from images alone, and they are not here.
+    """
+    recipe = recipe_of(spec)
+    side = _input_size(spec.preprocess, recipe.stages[0], data_dir)
+    counted = _counted(_Counted(recipe), spec.preprocess, side)
+    stages = tuple(
+        StageCost(
+            shift=stage.shift,
+            split=stage.split,
+            images=_images(stage, data_dir),
+            operations=operations,
+            trained=trained,
+        )
+        for stage, (operations, trained) in zip(recipe.stages, counted.stages, strict=True)
+    )
+    return TrainingCost(
+        stages=stages, forward=counted.forward, parameters=counted.parameters, kept=1 + len(recipe.kept)
+    )
+
+
+class _Counted:
+    """A recipe as a key: equal where the networks are, and what is trained of them.
+
+    Seeds, shares, noise and rates move no operation; many models of a study share one count.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        start = start_of(recipe)
+        network = {"network": recipe.network, "arguments": recipe.arguments}
+        if start is not None:
+            network = {"loader": start.loader, "arguments": start.arguments, "in": start.label_space}
+        stages = [
+            {
+                "classes": num_classes(stage),
+                **{name: getattr(stage, name) for name in ("batch_size", "fresh_head", "trainable", "lora")},
+                **{name: getattr(stage, name) for name in ("head_fit", "objective")},
+            }
+            for stage in recipe.stages
+        ]
+        self._key = digest([network, stages])
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Counted) and self._key == other._key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Count:
+    stages: tuple[tuple[float, int], ...]
+    forward: float
+    parameters: int
+
+
+@lru_cache(maxsize=64)
+def _counted(key: _Counted, preprocess: Preprocess, side: tuple[int, int]) -> _Count:
+    network, head = untrained(key.recipe)
+    network = network.to("meta")
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    forward = _forward(network, side)
+    stages = []
+    for stage in key.recipe.stages:
+        if stage.head_fit is not None:  # the features of every image, once; fitting to them is not counted
+            stages.append((forward, 0))
+            continue
+        trained = trained_parameters(network, network.get_submodule(head), stage)
+        moved = sum(parameter.numel() for parameter in trained)
+        some, more = (_step(network, stage, preprocess, side, images=images) for images in BATCHES)
+        each = (more - some) / (BATCHES[1] - BATCHES[0])
+        # Products of weights alone, as adapters make them, come once in a step.
+        fixed = some - BATCHES[0] * each
+        stages.append((each + fixed / stage.batch_size, moved))
+        fold(network)
+    return _Count(stages=tuple(stages), forward=forward, parameters=parameters)
+
+
+def _forward(network: nn.Module, side: tuple[int, int]) -> float:
+    network.eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(torch.empty((1, 3, *side), device="meta"))
+    return float(counter.get_total_flops())
+
+
+def _step(
+    network: nn.Module, stage: Stage, preprocess: Preprocess, side: tuple[int, int], *, images: int
+) -> float:
+    objective = objective_of(stage)
+    tokenise = objective.tokeniser(network)
+    targets = torch.zeros(images, dtype=torch.int64)
+    if tokenise is not None:
+        targets = torch.from_numpy(tokenise([""] * images))
+    batch = Batch(
+        images=torch.empty((images, *side, 3), dtype=torch.uint8, device="meta"),
+        targets=targets.to("meta"),
+        total=images,
+        size=images,
+        network=network,
+        forward=network,
+        preprocess=preprocess,
+        precision="float32",
+        scaler=torch.amp.GradScaler("cpu", enabled=False),
+        processes=Processes(),
+    )
+    with FlopCounterMode(display=False) as counter:
+        objective.backward(batch)
+    network.zero_grad(set_to_none=True)
+    return float(counter.get_total_flops())
+
+
+def _images(stage: Stage, data_dir: Path | None) -> int | None:
+    """Images that a stage sees: whole batches, of an epoch over the whole published split."""
+    size = split_size(SHIFTS.get(stage.shift).source, stage.split, data_dir=data_dir)
+    if size is None:
+        return None
+    if stage.head_fit is not None:
+        return size
+    return stage.epochs * steps_over(stage, size) * min(stage.batch_size, size)
+
+
+def split_size(source: str, split: str, *, data_dir: Path | None = None) -> int | None:
+    """Images of a split as published, or of the local copy where nobody publishes how many; else None."""
+    from shifts.local import read_record
+
+    known = SOURCES.get(source)
+    published = known.published_size(split) if split in known.counts else None
+    if published is not None or known.bundled:
+        return published
+    record = read_record(source, data_dir=data_dir)
+    here = None if record is None else record.splits.get(split)
+    return None if here is None else here.n
+
+
+def _input_size(preprocess: Preprocess, stage: Stage, data_dir: Path | None) -> tuple[int, int]:
+    if preprocess.crop is not None:
+        return preprocess.crop
+    if isinstance(preprocess.resize, tuple):
+        return preprocess.resize
+    try:
+        first = open_distribution(stage, data_dir=data_dir).item(0)
+    except UserError as error:
+        raise UserError(
+            f"how large the network's input is follows from the images of {stage.shift!r}: {error.message}",
+            hint=error.hint,
+        ) from error
+    height, width = prepare([first], preprocess).shape[2:]
+    return int(height), int(width)
