@@ -130,3 +130,18 @@ def diversify(
     turned = draw.random(number) < upside_down
     result[turned] = result[turned][:, ::-1]
     return result
+
+
+def tint_at_random(
+    images: Pixels, draw: np.random.Generator, *, classes: int, alpha: float = 0.25, palette_seed: int = 0
+) -> Pixels:
+    """Tint every image in the colour of one of the classes, drawn anew each time: the tint says nothing.
+
+    Over the epochs an image is seen in every colour, as pairs of an image and its counterfactual would show
+    it. The colours and the blend are those of ``shifts.perturbations.synthetic.tint``.
+    """
+    from shifts.perturbations.synthetic import palette
+
+    colours = 255.0 * palette(classes, seed=palette_seed)[draw.integers(0, classes, len(images))]
+    blended = (1.0 - alpha) * images + alpha * colours[:, None, None, :]
+    return np.rint(blended).astype(np.uint8)

@@ -24,10 +24,10 @@ from models_zoo.preprocessing import prepare
 from models_zoo.processes import Processes
 from models_zoo.recipe import Augmentation, Stage
 from shifts.class_maps import class_names
-from shifts.data import Shift, generator, load_examples
+from shifts.data import Rows, Shift, generator, load_examples
 from shifts.errors import UserError
 from shifts.local import recorded_content, required_record
-from shifts.perturbations.selections import fraction, part
+from shifts.perturbations.selections import few, fraction, part
 from shifts.registry import resolve
 from shifts.spec import SHIFTS, SOURCES
 
@@ -279,10 +279,20 @@ class Feed:
 
 def chosen_rows(shift: Shift, stage: Stage, *, seed: int) -> Integers:
     """Which examples of an opened distribution a stage trains on: int64, ascending."""
-    if stage.part is None:
-        return fraction(shift.rows(shift.position), share=stage.share, seed=seed)
-    within = part(shift.rows(shift.position), between=stage.part)
-    return within[fraction(shift.rows(shift.position[within]), share=stage.share, seed=seed)]
+    chosen = np.arange(len(shift), dtype=np.int64)
+    if stage.part is not None:
+        # By the source's own classes, over all its examples: parts are disjoint between distributions, too.
+        whole = Rows(
+            ids=shift.base.ids,
+            labels=shift.base.labels,
+            num_classes=int(shift.base.labels.max()) + 1,
+            seed=shift.spec.seed,
+        )
+        chosen = np.flatnonzero(np.isin(shift.position, part(whole, between=stage.part)))
+    chosen = chosen[fraction(shift.rows(shift.position[chosen]), share=stage.share, seed=seed)]
+    if stage.examples is not None:
+        chosen = chosen[few(shift.rows(shift.position[chosen]), number=stage.examples, seed=seed)]
+    return chosen
 
 
 def members_of(numbers: Integers) -> list[Integers]:

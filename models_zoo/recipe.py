@@ -91,8 +91,11 @@ class Stage:
         milestones: epochs after which the schedule ``step`` multiplies the rate by ``factor``.
         clip: the largest norm of the gradient, or None.
         ema: decay of the moving average of the weights that is kept in their place, or None.
-        part: of every class only the examples whose rank by a hash of their ids lies between these shares;
-            parts that do not overlap have no image in common, whatever the seed. None takes all.
+        part: of every class of the source only the examples whose rank by a hash of their ids lies between
+            these shares; parts that do not overlap have no image in common, whatever the seed and the shift
+            that is made of the source. None takes all.
+        examples: at most so many, as evenly over the classes as can be, drawn by the seed; a smaller number
+            lies within a larger one. None takes all; epochs are then as long as with all.
         head_fit: a last layer fitted at once to the features of the frozen body, in place of gradient steps
             (see ``models_zoo.tuning.heads``); such a stage has one epoch, and no augmentation.
         grouped_by: the columns whose cross product makes the groups that ``balance`` and ``head_fit`` know;
@@ -128,6 +131,7 @@ class Stage:
     ema: float | None = field(default=None, metadata=LATER)
     view: Augmentation | None = field(default=None, metadata=LATER)
     part: tuple[float, float] | None = field(default=None, metadata=LATER)
+    examples: int | None = field(default=None, metadata=LATER)
     head_fit: Augmentation | None = field(default=None, metadata=LATER)
     grouped_by: tuple[str, ...] = field(default=(), metadata=LATER)
     balance: Balance = field(default="none", metadata=LATER)
@@ -151,6 +155,8 @@ class Stage:
             raise UserError(f"the decay of the average of the weights must lie in [0, 1), not {self.ema}")
         if self.part is not None and not 0.0 <= self.part[0] < self.part[1] <= 1.0:
             raise UserError(f"a part lies between two shares in [0, 1], the smaller first, not {self.part}")
+        if self.examples is not None and self.examples < 1:
+            raise UserError(f"a training stage needs at least one example, not {self.examples}")
         if self.lora is not None and self.trainable != "all":
             raise UserError(
                 f"adapters and the head are what a stage with adapters trains, not {self.trainable!r} too",

@@ -90,9 +90,10 @@ def _venn(axes: Axes, name: str, one: Mapping[str, Any]) -> None:
     only = [one["first"] - one["overlap"], one["second"] - one["overlap"]]
     axes.text(left, 1.12, f"pre-training\nalone {only[0]}", ha="left", va="bottom", color="#A34400")
     axes.text(right, 1.12, f"{name}\nalone {only[1]}", ha="right", va="bottom", color="#00684C")
-    axes.text(sum(centres) / 2, 0, str(one["overlap"]), ha="center", va="center")
+    lens = (centres[0] + radii[0] + centres[1] - radii[1]) / 2
+    axes.text(lens, 0, str(one["overlap"]), ha="center", va="center")
     covered = one["covered"]
-    share = "" if covered is None else f"\nthat is {100 * covered['value']:.0f} % of either's"
+    share = "" if covered is None else f"\n{100 * covered['value']:.0f} % of those in the circles"
     axes.set_title(f"of {one['errors']} errors of the baseline", loc="left")
     axes.text(
         sum((left, right)) / 2, -1.15, f"both at once correct {one['both']}{share}", ha="center", va="top"

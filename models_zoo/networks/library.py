@@ -10,6 +10,14 @@ from torch import nn
 from torch.nn import functional
 
 
+def resnet18(num_classes: int) -> nn.Module:
+    """torchvision's ResNet-18 with random weights."""
+    from torchvision.models import resnet18 as build
+
+    network: nn.Module = build(weights=None, num_classes=num_classes)
+    return network
+
+
 def resnet50(num_classes: int) -> nn.Module:
     """torchvision's ResNet-50 with random weights."""
     from torchvision.models import resnet50 as build

@@ -68,6 +68,25 @@ RECIPES = {
         threads=None,
         accelerator=True,
     ),
+    # Section 7 and appendix B.6, with a batch size and a rate of its grid.
+    "celeba-resnet18-scratch": Recipe(
+        network="models_zoo.networks.library:resnet18",
+        stages=(
+            Stage(
+                shift="celeba",
+                epochs=32,
+                optimiser="sgd",
+                learning_rate=0.1,
+                schedule="triangular",
+                warmup_epochs=4,
+                weight_decay=5e-4,
+                batch_size=128,
+                augment=FLIP,
+            ),
+        ),
+        threads=None,
+        accelerator=True,
+    ),
     # Section 6 and appendix B.5; trained also on shares of the data (`@share-25`), with as many steps.
     "fmow-resnet50-scratch": Recipe(
         network=RESNET50,
@@ -131,6 +150,15 @@ _register(
     training_data=("imagenet-1k",),
     parameters=25_557_032,
     suite="imagenet",
+)
+_register(
+    "celeba-resnet18-scratch",
+    "ResNet-18, from scratch on CelebA's hair colours",
+    f"{COHEN_WANG}, section 7",
+    label_space="celeba",
+    training_data=("celeba",),
+    parameters=11_689_512 - 998 * 513,
+    suite="celeba",
 )
 _register(
     "fmow-resnet50-scratch",

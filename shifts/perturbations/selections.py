@@ -68,6 +68,19 @@ def part(rows: Rows, *, between: tuple[float, float]) -> NDArray[np.int64]:
     return np.sort(np.concatenate(kept))
 
 
+def few(rows: Rows, *, number: int, seed: int) -> NDArray[np.int64]:
+    """At most so many examples, as evenly over the classes as can be; fewer of them lie within more."""
+    if number < 1:
+        raise UserError(f"at least one example must be kept, not {number}")
+    order = hash_rank(rows.ids, seed, "few")
+    # The first of every class, then the second of every class, and so on.
+    turns = np.empty(len(order), dtype=np.int64)
+    for label in range(rows.num_classes):
+        of_class = np.flatnonzero(rows.labels[order] == label)
+        turns[of_class] = np.arange(len(of_class))
+    return np.sort(order[np.argsort(turns, kind="stable")[:number]])
+
+
 def holdout(rows: Rows, *, share: float, side: Literal["test", "train"]) -> NDArray[np.int64]:
     """One side of a split of a set that has none: a share of every class to test on, the rest to train on.
 

@@ -82,6 +82,18 @@ SHIFTS.register(
         **_COMMON,
     ),
     ShiftSpec(
+        name="celeba/women",
+        title="CelebA hair colour, women alone",
+        kind="spurious",
+        support="in",
+        reference="celeba",
+        selection=Selection(
+            function="shifts.perturbations.selections:where", parameters={"column": "sex", "value": "female"}
+        ),
+        notes="A part to curate small sets from, in which sex says nothing of hair colour.",
+        **_COMMON,
+    ),
+    ShiftSpec(
         name="celeba/balanced",
         title="CelebA hair colour, as many images of every group",
         kind="spurious",

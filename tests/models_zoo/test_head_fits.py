@@ -245,12 +245,36 @@ def test_parts_are_disjoint_and_cover_the_set_with_any_share() -> None:
     assert not first & second
     assert first | second == rows(None)
     assert len(first) == 350
+    images = load_shift("digits-imbalanced").base
+    thinned, plain = (
+        Feed(dataclasses.replace(whole, shift=name, part=between), preprocess, key=(3, 0))
+        for name, between in (("digits-imbalanced", (0.0, 0.5)), ("digits", (0.5, 1.0)))
+    )
+    ids = [{feed.shift.example_ids[row] for row in feed.rows} for feed in (thinned, plain)]
+    assert not ids[0] & ids[1], "also between distributions that are made of one source"
+    assert len(ids[1]) == 250 < len(images.ids)
     assert rows((0.0, 0.7), share=0.1) < first
     assert epoch_steps(dataclasses.replace(whole, part=(0.0, 0.7))) == 7
     with pytest.raises(UserError):
         dataclasses.replace(whole, part=(0.7, 0.7))
     with pytest.raises(UserError):
         part(Rows(ids=["a"], labels=np.array([0]), num_classes=1, seed=0), between=(0.5, 0.2))
+
+
+def test_a_number_of_examples_is_even_over_the_classes_and_nested() -> None:
+    stage = Stage(shift="digits-imbalanced", epochs=1, learning_rate=0.1, examples=64)
+    more, fewer, others = (
+        Feed(dataclasses.replace(stage, examples=number), Preprocess(), key=(seed, 0))
+        for number, seed in ((64, 0), (20, 0), (20, 1))
+    )
+    assert np.bincount(fewer.labels, minlength=10).tolist() == [2] * 10
+    counts = np.bincount(more.labels, minlength=10)
+    assert (counts.sum(), counts.max() - counts.min()) == (64, 1)
+    assert set(fewer.rows.tolist()) < set(more.rows.tolist())
+    assert set(others.rows.tolist()) != set(fewer.rows.tolist()), "which ones is drawn by the seed"
+    assert len(Feed(dataclasses.replace(stage, examples=9999), Preprocess(), key=(0, 0))) == 310
+    with pytest.raises(UserError):
+        dataclasses.replace(stage, examples=0)
 
 
 def test_balanced_draws_show_every_group_as_often() -> None:
