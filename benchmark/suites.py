@@ -21,12 +21,14 @@ class Suite:
         references: patterns of reference shifts; the suite holds them and the shifts matched to them.
         corruptions: of the corruption shifts only those whose names begin so; None for those that are
             named after a reference of the suite.
+        matched: whether the shifts matched to the references are in it.
     """
 
     name: str
     title: str
     references: tuple[str, ...]
     corruptions: str | None = None
+    matched: bool = True
 
     def shifts(self) -> list[ShiftSpec]:
         """References first, then natural, synthetic and spurious shifts, then corruptions."""
@@ -37,6 +39,8 @@ class Suite:
         reference = shift.reference or shift.name
         if not any(fnmatchcase(reference, pattern) for pattern in self.references):
             return False
+        if not self.matched:
+            return shift.reference is None
         if self.corruptions is not None:
             return shift.reference is None or shift.name.startswith(f"{self.corruptions}/")
         return shift.kind != "corruption" or shift.name.startswith(f"{reference}/")
@@ -55,6 +59,27 @@ SUITES.register(
         name="imagenet",
         title="ImageNet and its natural shifts, each against the validation images of the same classes",
         references=("imagenet-val", "imagenet-val/*"),
+    ),
+    Suite(
+        name="downstream",
+        title="the fourteen sets that Chen et al. 2024 (arXiv 2309.17002) tune to, in distribution",
+        references=(
+            "cifar10",
+            "cifar100",
+            "flowers102",
+            "food101",
+            "oxford-pets",
+            "stanford-cars",
+            "fgvc-aircraft",
+            "svhn",
+            "dtd",
+            "caltech101",
+            "eurosat",
+            "pcam",
+            "resisc45",
+            "rendered-sst2",
+        ),
+        matched=False,
     ),
 )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from shifts.errors import LabelSpaceError
 from shifts.registry import Registry
 
+_DATA = Path(__file__).resolve().parent / "sources" / "data"
 ANY = "any"  # the label space of a zero-shot model, which builds a head for whatever it is given
 
 
@@ -37,6 +39,11 @@ class LabelSpace:
 
     def __len__(self) -> int:
         return len(self.class_names)
+
+
+def listed_names(name: str) -> tuple[str, ...]:
+    """Class names kept beside the sources in ``NAME_classes.txt``, one a line, in the order of the labels."""
+    return tuple((_DATA / f"{name}_classes.txt").read_text(encoding="utf-8").splitlines())
 
 
 LABEL_SPACES: Registry[LabelSpace] = Registry("label space", package="shifts.sources")

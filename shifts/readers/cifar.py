@@ -39,18 +39,33 @@ def python_batches(root: Path, split: str) -> Examples | None:
     paths = _batch_paths(root, BATCHES[split], suffix="")
     if paths is None:
         return None
-    parts, labels = [], []
-    for path in paths:
-        batch = read_pickle(path)
-        data = batch.get("data") if isinstance(batch, dict) else None
-        found = batch.get("labels") if isinstance(batch, dict) else None
-        if not isinstance(data, np.ndarray) or data.shape != (len(found or ()), PIXELS):
-            raise CorruptDataError(
-                f"{path} does not hold `data` (n, {PIXELS}) and n `labels`", hint="get the file again"
-            )
-        parts.append(ArrayPayloads(data.reshape(-1, 3, SIDE, SIDE), [path], order="CHW"))
-        labels.append(np.array(found, dtype=np.int64))
-    return _in_order(Chain(parts), np.concatenate(labels), split, where=paths[0].parent)
+    parts = [pickled_batch(path, labels="labels", prefix=split) for path in paths]
+    labels = np.concatenate([part.labels for part in parts])
+    return _in_order(Chain([part.payloads for part in parts]), labels, split, where=paths[0].parent)
+
+
+def pickled_batch(path: Path, *, labels: str, prefix: str) -> Examples:
+    """A pickle with ``data`` uint8 (n, 3072), channels first, and as many labels.
+
+    Args:
+        labels: the key of the labels.
+        prefix: of the ids, which number the rows.
+
+    Raises:
+        CorruptDataError: it holds something else, or wants to run code.
+    """
+    batch = read_pickle(path)
+    data = batch.get("data") if isinstance(batch, dict) else None
+    found = batch.get(labels) if isinstance(batch, dict) else None
+    if not isinstance(data, np.ndarray) or data.shape != (len(found or ()), PIXELS):
+        raise CorruptDataError(
+            f"{path} does not hold `data` (n, {PIXELS}) and n `{labels}`", hint="get the file again"
+        )
+    return Examples(
+        payloads=ArrayPayloads(data.reshape(-1, 3, SIDE, SIDE), [path], order="CHW"),
+        labels=np.array(found, dtype=np.int64),
+        ids=row_ids(prefix, range(len(data))),
+    )
 
 
 def binary_batches(root: Path, split: str) -> Examples | None:
@@ -58,18 +73,32 @@ def binary_batches(root: Path, split: str) -> Examples | None:
     paths = _batch_paths(root, BATCHES[split], suffix=".bin")
     if paths is None:
         return None
-    parts, labels = [], []
-    for path in paths:
-        size = path.stat().st_size
-        if size == 0 or size % (PIXELS + 1):
-            raise CorruptDataError(
-                f"{path} has {size} bytes, which is not a number of records of {PIXELS + 1} bytes",
-                hint="it was cut short or is another file; get it again",
-            )
-        records = np.memmap(path, dtype=np.uint8, mode="r").reshape(-1, PIXELS + 1)
-        parts.append(ArrayPayloads(records[:, 1:].reshape(-1, 3, SIDE, SIDE), [path], order="CHW"))
-        labels.append(np.array(records[:, 0], dtype=np.int64))
-    return _in_order(Chain(parts), np.concatenate(labels), split, where=paths[0].parent)
+    parts = [binary_records(path, label_bytes=1, prefix=split) for path in paths]
+    labels = np.concatenate([part.labels for part in parts])
+    return _in_order(Chain([part.payloads for part in parts]), labels, split, where=paths[0].parent)
+
+
+def binary_records(path: Path, *, label_bytes: int, prefix: str) -> Examples:
+    """Records of label bytes, of which the last one counts, and 3072 pixel bytes; mapped, not read.
+
+    Args:
+        prefix: of the ids, which number the rows.
+
+    Raises:
+        CorruptDataError: the size is not that of whole records.
+    """
+    size, record = path.stat().st_size, PIXELS + label_bytes
+    if size == 0 or size % record:
+        raise CorruptDataError(
+            f"{path} has {size} bytes, which is not a number of records of {record} bytes",
+            hint="it was cut short or is another file; get it again",
+        )
+    records = np.memmap(path, dtype=np.uint8, mode="r").reshape(-1, record)
+    return Examples(
+        payloads=ArrayPayloads(records[:, label_bytes:].reshape(-1, 3, SIDE, SIDE), [path], order="CHW"),
+        labels=np.array(records[:, label_bytes - 1], dtype=np.int64),
+        ids=row_ids(prefix, range(len(records))),
+    )
 
 
 def hub(root: Path, split: str) -> Examples | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shifts.data import Examples
+from shifts.data import Examples, hash_rank
 from shifts.errors import CorruptDataError
 from shifts.readers.files import Files
 from shifts.readers.payloads import FilePayloads
@@ -46,6 +46,7 @@ def class_folders(
     below: Sequence[str] = ("",),
     depth: int = 1,
     part: bool = False,
+    others: Sequence[str] = (),
 ) -> ClassFolders | None:
     """The images of the nearest folder that holds class folders, or None where there is none.
 
@@ -55,6 +56,7 @@ def class_folders(
         below: where the class folders lie, in the order tried (``("test", "val", "")``).
         depth: how many folders (an archive's top folder) may lie above these.
         part: the classes are a part of those of a larger set; folders of others are left out.
+        others: names of files that are published among the images and are none.
 
     Raises:
         CorruptDataError: a class folder holds something that is no image, or a folder of images beside
@@ -68,7 +70,7 @@ def class_folders(
     left_out: list[str] = []
     for folder in files.folders(base):
         path = _join(base, folder)
-        inside = files.names(path)
+        inside = [name for name in files.names(path) if name not in others]
         if folder not in folders:
             if any(is_image(name) for name in inside):
                 left_out.append(folder)
@@ -96,6 +98,40 @@ def class_folders(
         stems=tuple(name[cut:].rpartition(".")[0] for name in names),
         labels=np.array(labels, dtype=np.int64),
         left_out=tuple(left_out),
+    )
+
+
+def divided(found: ClassFolders, split: str, parts: Mapping[str, float | None]) -> Examples:
+    """One split of images for which none is published: every class cut by a hash of its images' names.
+
+    Args:
+        split: one of the parts.
+        parts: name of a split → the share of a class below 1, or the number of its images; None for the rest.
+            They are cut off in this order.
+
+    Raises:
+        CorruptDataError: a class has too few images.
+    """
+    chosen = []
+    for label in np.unique(found.labels).tolist():
+        rows = np.flatnonzero(found.labels == label)
+        rows = rows[hash_rank([found.stems[row] for row in rows.tolist()], "split")]
+        start = 0
+        for name, part in parts.items():
+            number = len(rows) - start if part is None else round(part * len(rows)) if part < 1 else int(part)
+            if number < 1 or start + number > len(rows):
+                raise CorruptDataError(
+                    f"{found.stems[rows[0]]}: {len(rows)} images of a class do not make {', '.join(parts)}",
+                    hint="get the rest of the images",
+                )
+            if name == split:
+                chosen.append(rows[start : start + number])
+            start += number
+    kept = np.sort(np.concatenate(chosen))
+    return Examples(
+        payloads=FilePayloads(found.files, [found.names[row] for row in kept.tolist()]),
+        labels=found.labels[kept],
+        ids=[found.stems[row] for row in kept.tolist()],
     )
 
 

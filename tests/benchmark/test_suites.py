@@ -34,6 +34,12 @@ def test_published_corruption_sets_are_suites_and_no_part_of_others() -> None:
     assert all(name.startswith("cifar10-c/") for name in held[1:])
 
 
+def test_the_downstream_sets_are_fourteen_references() -> None:
+    held = SUITES.get("downstream").shifts()
+    assert len(held) == 14
+    assert all(shift.kind == "reference" for shift in held)
+
+
 def test_an_unknown_suite_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'digits'"):
         SUITES.get("digit")
