@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from benchmark.studies.claims import above, percent, points, within
 from benchmark.studies.curation_models import ALL, STARTS, SUITES, Plan, cells, curation_jobs, curation_models
-from benchmark.studies.study import STUDIES, Findings, Setting, Study, Table, Verdict, decided
+from benchmark.studies.study import STUDIES, Findings, Setting, Study, Table, Verdict
 
 if TYPE_CHECKING:
     from benchmark.studies.measuring import Job, Measured
@@ -27,12 +28,12 @@ STUDIES.register(
         title="a small set without the shortcut against a large one with it",
         citation="Cohen-Wang, Vendrow and Madry 2024, arXiv 2403.00194, Section 7, Appendix C.4",
         run="benchmark.studies.curation:run",
+        jobs="benchmark.studies.curation:jobs",
         suites=tuple(SUITES),
     )
 )
 
 WORST, BALANCED = "worst_group_accuracy", "balanced_accuracy"
-SMALL = 0.03  # an effective robustness within ± 3 points is none
 
 
 def run(setting: Setting) -> Findings:
@@ -158,29 +159,17 @@ def means(rows: Sequence[Mapping[str, Any]], plan: Plan) -> dict[str, Any]:
     return found
 
 
-def points(one: Mapping[str, Any]) -> str:
-    """A difference in points."""
-    return f"{100 * one['value']:+.1f} [{100 * one['low']:+.1f}, {100 * one['high']:+.1f}]"
-
-
-def percent(one: Mapping[str, Any]) -> str:
-    """A share in percent."""
-    return f"{100 * one['value']:.1f} [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
-
-
 def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
     """What the numbers say of the claims of Section 7."""
     mean, few = numbers["means"], numbers["headline"]
     pretrained, scratch = mean[STARTS[1]], mean[STARTS[0]]
     weak = f"line weak in {mean['weak_fits']} of {len(numbers['seeds'])} seeds"
     robust = pretrained["all"]["effective_robustness"]
-    contained = robust["low"] >= -SMALL and robust["high"] <= SMALL
     most = max((int(size) for size in scratch if size != "all"), default=few)
     found = [
-        decided(
+        within(
             "tuned on all of the biased set a pre-trained model has no effective robustness (± 3 points)",
-            holds=contained,
-            noise=not contained and robust["low"] <= SMALL and robust["high"] >= -SMALL,
+            robust,
             evidence=[
                 f"{points(robust)} points, {weak}",
                 f"worst group {percent(pretrained['all'][WORST])} %, "
@@ -201,14 +190,8 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
         for metric, words in ((WORST, "worst group"), (BALANCED, "balanced accuracy")):
             if name == "pre-trained, curated over all" and metric == BALANCED:
                 continue  # the claim is about the worst group
-            found.append(
-                decided(
-                    f"{claim}: {words}",
-                    holds=of[metric]["low"] > 0,
-                    noise=of[metric]["low"] <= 0 <= of[metric]["high"],
-                    evidence=f"{points(of[metric])} points",
-                )
-            )
+            evidence = f"{points(of[metric])} points"
+            found.append(above(f"{claim}: {words}", of[metric], evidence=evidence))
     return tuple(found)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from benchmark.studies.claims import above, below, percent, points
 from benchmark.studies.intervention_models import (
     NONE,
     STARTS,
@@ -25,7 +26,7 @@ from benchmark.studies.intervention_models import (
     intervention_jobs,
     line_names,
 )
-from benchmark.studies.study import STUDIES, Findings, Setting, Study, Table, Verdict, decided
+from benchmark.studies.study import STUDIES, Findings, Setting, Study, Table, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +41,7 @@ STUDIES.register(
         title="pre-training beside interventions against bias, and both together",
         citation="Cohen-Wang, Vendrow and Madry 2024, arXiv 2403.00194, Section 6, Appendix C.3.1",
         run="benchmark.studies.interventions:run",
+        jobs="benchmark.studies.interventions:jobs",
         suites=tuple(SUITES),
     )
 )
@@ -195,16 +197,6 @@ def corrected(measured: Measured, plan: Plan, seeds: Sequence[int], intervention
     ).to_json()
 
 
-def points(one: Mapping[str, Any]) -> str:
-    """A difference in points."""
-    return f"{100 * one['value']:+.1f} [{100 * one['low']:+.1f}, {100 * one['high']:+.1f}]"
-
-
-def percent(one: Mapping[str, Any]) -> str:
-    """A share in percent."""
-    return f"{100 * one['value']:.1f} [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
-
-
 def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
     """What the numbers say of the claims of Section 6 and Appendix C.3.1."""
     mean, found = numbers["means"], []
@@ -214,20 +206,18 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
     for name, one in alone.items():
         gain, robust = one["gain"], one["effective_robustness"]
         found.append(
-            decided(
+            above(
                 f"{name} alone does better on the shift than the baseline",
-                holds=gain["low"] > 0,
-                noise=gain["low"] <= 0 <= gain["high"],
+                gain,
                 evidence=[f"{points(gain)} points", f"effective robustness {points(robust)}, {line}"],
             )
         )
     for name, together in mean["together"].items():
         both = mean[STARTS[1]][name]
         found.append(
-            decided(
+            above(
                 f"pre-training with {name} does better on the shift than the better of the two alone",
-                holds=together["low"] > 0,
-                noise=together["low"] <= 0 <= together["high"],
+                together,
                 evidence=[
                     f"{points(together)} points",
                     f"effective robustness of both {points(both['effective_robustness'])}, {line}",
@@ -253,10 +243,10 @@ def _of_corrected(name: str, one: Mapping[str, Any]) -> list[Verdict]:
         return [nothing, _most(most, one["covered"], counted)]
     jaccard = one["jaccard"]
     return [
-        decided(
+        below(
             little,
-            holds=jaccard["high"] < 0.5,
-            noise=jaccard["low"] < 0.5 <= jaccard["high"],
+            jaccard,
+            than=0.5,
             evidence=[
                 counted,
                 f"{percent(jaccard)} % in common",
@@ -269,12 +259,7 @@ def _of_corrected(name: str, one: Mapping[str, Any]) -> list[Verdict]:
 
 
 def _most(claim: str, covered: Mapping[str, Any], counted: str) -> Verdict:
-    return decided(
-        claim,
-        holds=covered["low"] > 0.5,
-        noise=covered["low"] <= 0.5 <= covered["high"],
-        evidence=[f"{percent(covered)} %", counted],
-    )
+    return above(claim, covered, than=0.5, evidence=[f"{percent(covered)} %", counted])
 
 
 def _without_none(cells: Mapping[str, Any]) -> dict[str, Any]:

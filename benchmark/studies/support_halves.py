@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmark.studies.study import Table, Verdict, decided
+from benchmark.studies.claims import above, points, within
+from benchmark.studies.study import Table, Verdict
 from benchmark.studies.synthetic_suites import ARMS
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from benchmark.estimate import Estimate
     from benchmark.studies.measuring import Measured
 
-SMALL = 0.03  # an effective robustness within ± 3 points is none
 GROUPS = ("in", "out", "out, re-weighted")
 MEASURES = {"effective_robustness": "effective robustness", "gain": "gain at matched accuracy"}
 
@@ -168,12 +168,10 @@ def verdicts(numbers: Mapping[str, Any]) -> list[Verdict]:
     of = numbers["means"]["pre-trained"]
     inside = of["effective_robustness"].get("in")
     if inside is not None:
-        contained = inside["low"] >= -SMALL and inside["high"] <= SMALL
         found.append(
-            decided(
+            within(
                 "pre-training gives no effective robustness on the in-support half (within ± 3 points)",
-                holds=contained,
-                noise=not contained and inside["low"] <= SMALL and inside["high"] >= -SMALL,
+                inside,
                 evidence=[points(inside), _weak(rows, "in")[0]],
             )
         )
@@ -188,10 +186,9 @@ def verdicts(numbers: Mapping[str, Any]) -> list[Verdict]:
                 found.append(Verdict(claim=f"{words}: {name}", outcome="not tested", evidence=nothing))
                 continue
             said, weak = _weak(rows, group)
-            one = decided(
+            one = above(
                 f"{words}: {name}",
-                holds=apart["low"] > 0,
-                noise=apart["low"] <= 0 <= apart["high"],
+                apart,
                 evidence=[
                     f"{group}: {points(of[measure][group])}; minus in: {points(apart)}",
                     f"control: {points(numbers['means']['control'][measure][group])}",
@@ -219,11 +216,6 @@ def _few(rows: Sequence[Mapping[str, Any]], group: str) -> tuple[bool, str]:
     sizes = [row["halves"][group]["effective_n"] for row in rows if group in row["halves"]]
     few = 2 * sum(size < FEWEST for size in sizes) > len(sizes)
     return few, f"only {min(sizes)} to {max(sizes)} effective examples"
-
-
-def points(one: Mapping[str, Any]) -> str:
-    """An estimate in points."""
-    return f"{100 * one['value']:+.1f} [{100 * one['low']:+.1f}, {100 * one['high']:+.1f}]"
 
 
 def table(numbers: Mapping[str, Any]) -> Table:

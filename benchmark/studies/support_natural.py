@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from benchmark.studies.claims import percent
 from benchmark.studies.study import Findings, Setting, Table, Verdict, decided
 
 if TYPE_CHECKING:
@@ -172,11 +173,6 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
             evidence=f"difference {percent(apart)} points",
         ),
     )
-
-
-def percent(one: Mapping[str, Any]) -> str:
-    """An estimate in percent."""
-    return f"{100 * one['value']:.1f} [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
 
 
 def table(numbers: Mapping[str, Any]) -> Table:

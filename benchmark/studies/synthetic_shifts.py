@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from benchmark.studies.claims import above, points, within
 from benchmark.studies.study import STUDIES, Findings, Setting, Study, Table, Verdict, decided
 from benchmark.studies.synthetic_models import line_members, scratch_jobs, tuned_jobs, tuned_names
 from benchmark.studies.synthetic_numbers import arms_in, by_support, lines_in, means, of_seed
@@ -34,8 +35,6 @@ STUDIES.register(
         jobs="benchmark.studies.synthetic_shifts:jobs",
     )
 )
-
-SMALL = 0.03  # an effective robustness within ± 3 points is none
 
 
 def run(setting: Setting) -> Findings:
@@ -130,12 +129,10 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
             line: one["means"]["pre-trained"]["effective_robustness"][line] for line in lines_in(one)
         }
         first = next(iter(estimates.values()))
-        contained = first["low"] >= -SMALL and first["high"] <= SMALL
         found.append(
-            decided(
+            within(
                 f"in support, pre-training gives no effective robustness: {shift} (within ± 3 points)",
-                holds=contained,
-                noise=not contained and first["low"] <= SMALL and first["high"] >= -SMALL,
+                first,
                 evidence=[
                     *(f"{points(each)} over the line of {line}" for line, each in estimates.items()),
                     f"the interval {'holds' if first['low'] <= 0 <= first['high'] else 'does not hold'} zero",
@@ -168,10 +165,9 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
     for shift, one in shifts.items():
         if one["support"] == "out" and "over_control" in one["means"]:
             found.append(
-                decided(
+                above(
                     f"the benefit on {shift} is more than more data gives (control without transformations)",
-                    holds=one["means"]["over_control"]["low"] > 0,
-                    noise=one["means"]["over_control"]["low"] <= 0 <= one["means"]["over_control"]["high"],
+                    one["means"]["over_control"],
                     evidence=[
                         f"shifted accuracy {points(one['means']['over_control'])} above the control",
                         f"gain {points(one['means']['pre-trained']['gain'])}, "
@@ -194,11 +190,6 @@ def _line_verdict(shifts: Mapping[str, Mapping[str, Any]]) -> Verdict:
 def _weak(one: Mapping[str, Any]) -> str:
     counts = ", ".join(f"{one['means']['weak_fits'][line]} through {line}" for line in lines_in(one))
     return f"weak fits in {len(one['seeds'])} seeds: {counts}"
-
-
-def points(one: Mapping[str, Any]) -> str:
-    """An estimate in points."""
-    return f"{100 * one['value']:+.1f} [{100 * one['low']:+.1f}, {100 * one['high']:+.1f}]"
 
 
 def tables(shifts: Mapping[str, Mapping[str, Any]]) -> tuple[Table, ...]:
