@@ -15,7 +15,7 @@ PANELS = {
     "id": ("in distribution", "accuracy (%)", 100),
     "ood": ("out of distribution", "mean accuracy over shifts (%)", 100),
     "sve": ("entropy of the singular values", "SVE (nats)", 1),
-    "lsvr": ("the largest of them", "LSVR (nats): lower is more dominant", 1),
+    "lsvr": ("dominance of the largest singular value", "LSVR (nats): lower is more dominant", 1),
 }
 APART = 0.09  # of the distance of two rates, between the methods at one of them
 

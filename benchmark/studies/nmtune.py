@@ -4,7 +4,9 @@ Sections 3 to 5 of Chen et al. (arXiv 2309.17002, ICLR 2024; arXiv 2403.06869) a
 pre-trained with 0 to 30 % of the labels wrong, tuned to clean labels of other images by linear probes, an
 MLP, NMTune in both published forms, low-rank adapters and full fine-tuning. Accuracy in distribution and, on
 average over shifts, out of it; entropy (SVE) and dominance (LSVR) of the singular values of the tuned
-features. Everything is compared within a seed: the same pre-trained model, tuned in two ways.
+features. Everything is compared within a seed: the same pre-trained model, tuned in two ways. Adapters and
+fine-tuning see the training images with noise on their pixels, as pre-training did; what is fitted to cached
+features does not, so that between these two kinds of tuning more differs than what is trained.
 """
 
 from __future__ import annotations
@@ -12,11 +14,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from benchmark.studies.nmtune_models import METHODS, SMOKE, SUITES, Sizes, jobs
+from benchmark.studies.nmtune_models import METHODS, SMOKE, SUITES, Sizes, Suite, jobs_of
 from benchmark.studies.nmtune_numbers import AGAINST, MEASURES, PROPOSED, of_seed, summary
 from benchmark.studies.study import STUDIES, Findings, Setting, Study, Table, Verdict, decided
+
+if TYPE_CHECKING:
+    from benchmark.studies.measuring import Job
 
 NAME = "nmtune"
 STUDIES.register(
@@ -25,6 +30,7 @@ STUDIES.register(
         title="tuning against noise in pre-training: probes, NMTune, LoRA, fine-tuning",
         citation="Chen et al. 2024, arXiv 2309.17002 and arXiv 2403.06869, Sections 3 to 5",
         run="benchmark.studies.nmtune:run",
+        jobs="benchmark.studies.nmtune:jobs",
         suites=tuple(SUITES),
     )
 )
@@ -45,11 +51,8 @@ def run(setting: Setting) -> Findings:
     from benchmark.plots.nmtune import nmtune_figure
     from benchmark.studies.measuring import measure
 
-    assert setting.suite is not None, "the study has suites"
-    suite, sizes = SUITES[setting.suite], SMOKE if setting.smoke else Sizes()
-    measured = measure(
-        [job for seed in setting.seeds for job in jobs(suite, sizes, seed=seed)], setting=setting
-    )
+    suite, sizes = scaled(setting)
+    measured = measure(jobs(setting), setting=setting)
     rows = []
     for number, seed in enumerate(setting.seeds):
         setting.say("spectra of features", number, len(setting.seeds))
@@ -69,13 +72,25 @@ def run(setting: Setting) -> Findings:
         numbers=numbers,
         tables=tables(numbers),
         verdicts=verdicts(numbers),
-        figures={NAME: partial(nmtune_figure, numbers["rates"], TITLES)},
+        figures={NAME: partial(nmtune_figure, rising(numbers["rates"]), TITLES)},
     )
+
+
+def scaled(setting: Setting) -> tuple[Suite, Sizes]:
+    """The suite and the sizes of a run."""
+    assert setting.suite is not None, "the study has suites"
+    return SUITES[setting.suite], SMOKE if setting.smoke else Sizes()
+
+
+def jobs(setting: Setting) -> list[Job]:
+    """Everything the study trains and measures."""
+    suite, sizes = scaled(setting)
+    return [job for seed in setting.seeds for job in jobs_of(suite, sizes, seed=seed)]
 
 
 def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
     """What the numbers say of each claim; an interval over seeds that holds zero leaves it open."""
-    of_noise, over, most = numbers["of_noise"], numbers["over"], list(numbers["rates"])[-1]
+    of_noise, over, most = numbers["of_noise"], numbers["over"], max(numbers["rates"], key=float)
     found = [
         _decided(
             f"noise in pre-training makes a linear probe worse {place} (Section 2)",
@@ -147,6 +162,11 @@ def shown(one: Mapping[str, float], measure: str, *, sign: str = "+") -> str:
     return f"{value} [{low}, {high}]"
 
 
+def rising(rates: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of every rate, the smallest rate first; a file has them in the order of the alphabet."""
+    return {rate: rates[rate] for rate in sorted(rates, key=float)}
+
+
 def tables(numbers: Mapping[str, Any]) -> tuple[Table, ...]:
     """Every method at every rate, and NMTune against what it is compared with."""
     methods = Table(
@@ -160,7 +180,7 @@ def tables(numbers: Mapping[str, Any]) -> tuple[Table, ...]:
                 *(shown(one["methods"][method][measure], measure, sign="") for measure in MEASURES),
             )
             for method in METHODS
-            for number, (rate, one) in enumerate(numbers["rates"].items())
+            for number, (rate, one) in enumerate(rising(numbers["rates"]).items())
         ),
     )
     differences = Table(

@@ -47,13 +47,15 @@ class Sizes:
         rates: of symmetric noise in pre-training, the clean one first.
         pretrain: epochs; None leaves those of the start's recipe.
         epochs: of every way to tune, as published.
-        rate, decay: learning rate and weight decay of LoRA and fine-tuning: the loop of the released code.
-        batch_size: of the same.
+        lora_rate, rate: learning rates of LoRA and of fine-tuning, at which these epochs are enough to tell
+            (almost) all training images right, as every method on features does.
+        decay, batch_size: of both, those of the released code.
     """
 
     rates: tuple[float, ...] = GRID
     pretrain: int | None = None
     epochs: int = 30
+    lora_rate: float = 1e-2
     rate: float = 1e-3
     decay: float = 1e-4
     batch_size: int = 64
@@ -70,7 +72,7 @@ SUITES: Mapping[str, Suite] = {
 }
 
 
-def jobs(suite: Suite, sizes: Sizes, *, seed: int) -> Iterator[Job]:
+def jobs_of(suite: Suite, sizes: Sizes, *, seed: int) -> Iterator[Job]:
     """Every pre-trained model of a seed, measured on its pretext, and every tuned one."""
     from benchmark.studies.measuring import Job
     from shifts.spec import SHIFTS
@@ -131,19 +133,25 @@ def _solved(suite: Suite, sizes: Sizes, method: str) -> Stage:
 def _adapted(suite: Suite, sizes: Sizes, method: str) -> Stage:
     from models_zoo.tuning.lora import lora
 
-    return lora(suite.reference, warmup_epochs=0, fresh_head=True, **_loop(suite, sizes))
+    return lora(suite.reference, learning_rate=sizes.lora_rate, fresh_head=True, **_loop(suite, sizes))
 
 
 def _fine_tuned(suite: Suite, sizes: Sizes, method: str) -> Stage:
     from models_zoo.tuning.fine_tune import fine_tune
 
-    return fine_tune(suite.reference, warmup_epochs=0, clip=None, fresh_head=True, **_loop(suite, sizes))
+    return fine_tune(
+        suite.reference,
+        learning_rate=sizes.rate,
+        warmup_epochs=0,
+        clip=None,
+        fresh_head=True,
+        **_loop(suite, sizes),
+    )
 
 
 def _loop(suite: Suite, sizes: Sizes) -> dict[str, Any]:
     return {
         "epochs": sizes.epochs,
-        "learning_rate": sizes.rate,
         "weight_decay": sizes.decay,
         "batch_size": sizes.batch_size,
         "augment": suite.augment,

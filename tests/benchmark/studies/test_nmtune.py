@@ -13,8 +13,8 @@ import pytest
 from benchmark.cli import run
 from benchmark.plots.nmtune import nmtune_figure
 from benchmark.studies import nmtune
-from benchmark.studies.nmtune import TITLES, shown, verdicts
-from benchmark.studies.nmtune_models import METHODS, SUITES, Sizes, Suite, jobs
+from benchmark.studies.nmtune import TITLES, shown, tables, verdicts
+from benchmark.studies.nmtune_models import METHODS, SUITES, Sizes, Suite, jobs_of
 from benchmark.studies.nmtune_numbers import summary, value
 from models_zoo.recipe import recipe_of
 from shifts.label_noise import GRID
@@ -101,6 +101,13 @@ def test_the_verdicts_follow_the_numbers() -> None:
     assert outcomes(open_ended) == ["within noise"] * 15
 
 
+def test_the_order_of_the_numbers_moves_no_verdict_and_no_table() -> None:
+    numbers = summary(rows(as_published))
+    turned = {**numbers, "rates": dict(reversed(numbers["rates"].items()))}
+    assert verdicts(turned) == verdicts(numbers)
+    assert tables(turned) == tables(numbers)
+
+
 def test_one_way_to_tune_that_noise_does_not_hurt_leaves_that_claim() -> None:
     def spared(seed: int, rate: float, method: str, measure: str) -> float:
         return as_published(seed, 0 if method == "ft" else rate, method, measure)
@@ -119,7 +126,7 @@ def test_numbers_in_their_units() -> None:
 def test_models_share_what_they_are_compared_by() -> None:
     """At a rate and a seed all start from one model; at every rate the tuning is the same."""
     suite, sizes = SUITES["digits"], Sizes()
-    every = list(jobs(suite, sizes, seed=2))
+    every = list(jobs_of(suite, sizes, seed=2))
     assert len(every) == len(GRID) * (1 + len(METHODS))
     assert len({job.spec.name for job in every}) == len(every)
     tuning = set()
