@@ -41,9 +41,11 @@ class ClipPair(nn.Module):
         tower: nn.Module = self.model.visual
         return tower
 
-    def forward(self, images: torch.Tensor, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Normalised images (B, 3, h, w) and tokens int64 (B, T) → embeddings (B, D) of both."""
-        return self.model.encode_image(images), self.encode_text(tokens)
+    def forward(
+        self, images: torch.Tensor, tokens: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Normalised images (B, 3, h, w) and tokens int64 (B, T), or None → both embeddings (B, D)."""
+        return self.model.encode_image(images), None if tokens is None else self.encode_text(tokens)
 
     def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
         """int64 (B, T) → (B, D)."""

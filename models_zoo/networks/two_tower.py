@@ -36,9 +36,11 @@ class TwoTower(nn.Module):
         self.text = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim))
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # Radford et al., section 2.5
 
-    def forward(self, images: torch.Tensor, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Normalised images (B, 3, h, w) and tokens int64 (B, T) → embeddings (B, D) of both."""
-        return self.visual(images), self.encode_text(tokens)
+    def forward(
+        self, images: torch.Tensor, tokens: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Normalised images (B, 3, h, w) and tokens int64 (B, T), or None → both embeddings (B, D)."""
+        return self.visual(images), None if tokens is None else self.encode_text(tokens)
 
     def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
         """int64 (B, T), padded with 0 → (B, D)."""
@@ -64,7 +66,7 @@ class TwoTower(nn.Module):
                 f"the text tower does not know the word {unknown!r}",
                 hint=f"it knows {', '.join(self.words)}",
             )
-        tokens = np.zeros((len(rows), max(map(len, rows), default=0)), dtype=np.int64)
+        tokens = np.zeros((len(rows), max([1, *map(len, rows)])), dtype=np.int64)
         for row, words in zip(tokens, rows, strict=True):
             row[: len(words)] = [self.words[word] for word in words]
         return tokens
