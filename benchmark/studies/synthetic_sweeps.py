@@ -232,12 +232,13 @@ def _of_settings(settings: Mapping[str, Any]) -> list[Verdict]:
         ).to_json()
         for name in showing
     }
+    holds = all(one["high"] < 0 for one in losses.values())
     return [
         *found,
         decided(
             claim,
-            holds=all(one["high"] < 0 for one in losses.values()),
-            noise=all(one["low"] < 0 for one in losses.values()),
+            holds=holds,
+            noise=not holds and all(one["low"] < 0 for one in losses.values()),
             evidence=[
                 f"{name}: effective robustness {points(means[name]['effective_robustness'])}, accuracy "
                 f"{points(loss)} beside {chosen}"
