@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 Kind = Literal["symmetric", "asymmetric", "captions", "foreign"]
-# Chen et al., arXiv 2309.17002, section 2.1: the rates of pre-training noise.
+# Chen et al., arXiv 2309.17002, section 2: the rates of pre-training noise.
 GRID = (0.0, 0.05, 0.1, 0.2, 0.3)
 NONE = -1  # no image of the other set
 
@@ -157,7 +157,7 @@ def apply(
 def symmetric(ids: Sequence[str], labels: Integers, *, num_classes: int, rate: float, seed: int = 0) -> Noisy:
     """Flip labels to another class, each of the others with the same probability.
 
-    ``round(rate · N)`` labels are wrong afterwards (Chen et al., arXiv 2309.17002, section 2.1, by the noise
+    ``round(rate · N)`` labels are wrong afterwards (Chen et al., arXiv 2309.17002, section 2, by the noise
     generator of cleanlab). The code released for that paper draws among all classes, the true one too, and so
     realises ``rate · (C − 1) / C``.
 
@@ -239,7 +239,7 @@ def swap_captions(
 ) -> Noisy:
     """Exchange the captions of two randomly drawn pairs, until the rate is reached.
 
-    Chen et al., arXiv 2309.17002, section 2.1. No pair is drawn twice, and the two captions differ:
+    Chen et al., arXiv 2309.17002, section 2. No pair is drawn twice, and the two captions differ:
     exchanging equal ones would change nothing. Where too few differ, fewer are exchanged, and the realised
     rate says so.
 

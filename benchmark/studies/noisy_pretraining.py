@@ -94,7 +94,7 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
         if of_kind["early"] is not None:
             found.append(
                 _claimed(
-                    f"{kind}: a probe is more accurate in distribution after 5 to 10 % noise (Section 2.2)",
+                    f"{kind}: a probe is more accurate in distribution after 5 to 10 % noise (Section 2)",
                     {"5 and 10 %": of_kind["early"]["lp_id"]},
                     measure="id",
                     rises=True,
@@ -102,7 +102,7 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
             )
         found += [
             _claimed(
-                f"{kind}: a probe is less accurate out of distribution from the first noise on (Section 2.2)",
+                f"{kind}: a probe is less accurate out of distribution from the first noise on (Section 2)",
                 {f"{rate} %": less[rate]["lp_ood"] for rate in dict.fromkeys((first, most))},
                 measure="ood",
                 rises=False,
@@ -123,7 +123,7 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
         ]
         found += [
             _claimed(
-                f"{kind}: noise raises the {name.upper()} of the frozen features (Section 2.3)",
+                f"{kind}: noise raises the {name.upper()} of the frozen features (Section 2)",
                 {f"{most} %, centred": less[most][f"{name}_centred"]},
                 measure=name,
                 rises=True,
