@@ -144,6 +144,17 @@ class Feed:
                 else self._memory[start : start + size]
             )
 
+    def augmented(self, number: int, size: int) -> Iterator[Pixels]:
+        """All images in their order as the stage's augmentation shows them, ``size`` at a time.
+
+        Args:
+            number: of the view; each is drawn anew.
+        """
+        starts = range(0, len(self), size)
+        for place, start in enumerate(starts):
+            index = np.arange(start, min(start + size, len(self)))
+            yield self.batch(number * len(starts) + place, index).images
+
     def groups(self) -> Integers | None:
         """The number of each image's group: int64 (N,), or None where the shift has no groups."""
         names = self.stage.grouped_by or self.shift.spec.groups

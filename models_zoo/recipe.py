@@ -97,7 +97,8 @@ class Stage:
         examples: at most so many, as evenly over the classes as can be, drawn by the seed; a smaller number
             lies within a larger one. None takes all; epochs are then as long as with all.
         head_fit: a last layer fitted at once to the features of the frozen body, in place of gradient steps
-            (see ``models_zoo.tuning.heads``); such a stage has one epoch, and no augmentation.
+            (see ``models_zoo.tuning.heads``); such a stage has one epoch. With augmentation, the features
+            are those of two augmented views of each image.
         grouped_by: the columns whose cross product makes the groups that ``balance`` and ``head_fit`` know;
             none takes all of the shift's.
         lora: adapters that are trained with the head while the rest is frozen, and folded into the weights

@@ -36,7 +36,7 @@ from models_zoo.recipe import (
 from models_zoo.schedules import learning_rates
 from models_zoo.stopping import stoppable
 from models_zoo.train_state import State, read_state, restore, write_state
-from models_zoo.tuning.heads import FeatureSet, features_of, head_fit_of, put_head
+from models_zoo.tuning.heads import feature_set, head_fit_of, put_head
 from shifts.data import generator
 from shifts.errors import UserError
 
@@ -214,12 +214,11 @@ class _Run:
         assert stage.head_fit is not None
         key = (self.recipe.seed, number)
         feed = Feed(stage, self.preprocess, key=key, data_dir=self.data_dir, whole=False)
-        values = features_of(
+        data = feature_set(
             network, head, feed, self.preprocess, device=self.device, precision=self.options.precision
         )
-        fit, classes = head_fit_of(stage.head_fit), feed.shift.num_classes
-        layer = fit.build(width_of(network, head), classes)
-        data = FeatureSet(features=values, labels=feed.labels, classes=classes, groups=feed.groups())
+        fit = head_fit_of(stage.head_fit)
+        layer = fit.build(width_of(network, head), data.classes)
         fit.fit(layer, data, seed=_seed(self.recipe.seed, "head", number))
         self.told(number, 1)
         return put_head(network, head, layer.to(self.device))

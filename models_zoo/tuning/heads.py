@@ -20,6 +20,8 @@ from shifts.errors import UserError
 from shifts.registry import resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from models_zoo.feeding import Feed
@@ -34,7 +36,7 @@ class FeatureSet:
     """Features to fit a last layer to.
 
     Attributes:
-        features: float32 (N, D).
+        features: float32 (N, D), of the images as they are, or of a first augmented view of each.
         labels: int64 (N,), below ``classes``.
         groups: int64 (N,), one number a group, or None where there are no groups.
         views: float32 (N, D), features of a second augmented view of each image, or None.
@@ -72,10 +74,37 @@ def head_fit_of(named: Augmentation) -> HeadFit:
     return made
 
 
-def features_of(
+def feature_set(
     network: nn.Module, head: str, feed: Feed, preprocess: Preprocess, *, device: torch.device, precision: str
+) -> FeatureSet:
+    """What a last layer is fitted to: the images of a stage as they are, or two augmented views of each.
+
+    Augmentation is drawn once for each view, and not anew in every epoch: the features are computed but once.
+    """
+    augmented = feed.stage.augment is not None or feed.stage.view is not None
+
+    def seen(batches: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        return _features_of(network, head, batches, preprocess, device=device, precision=precision)
+
+    return FeatureSet(
+        features=seen(feed.augmented(0, CHUNK) if augmented else feed.plain(CHUNK)),
+        views=seen(feed.augmented(1, CHUNK)) if augmented else None,
+        labels=feed.labels,
+        classes=feed.shift.num_classes,
+        groups=feed.groups(),
+    )
+
+
+def _features_of(
+    network: nn.Module,
+    head: str,
+    batches: Iterable[NDArray[np.uint8]],
+    preprocess: Preprocess,
+    *,
+    device: torch.device,
+    precision: str,
 ) -> NDArray[np.float32]:
-    """What the last layer sees of every image of a stage, unaugmented: float32 (N, D).
+    """What the last layer sees of images: float32 (N, D).
 
     The sums do not depend on how many images are computed at once: the parts have a fixed size.
     """
@@ -86,7 +115,7 @@ def features_of(
     found = []
     try:
         with torch.inference_mode(), autocast(device, precision):
-            for images in feed.plain(CHUNK):
+            for images in batches:
                 seen.clear()
                 inputs = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
                 network(normalise(inputs, preprocess))

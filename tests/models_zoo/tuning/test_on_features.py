@@ -13,12 +13,13 @@ from benchmark.planning import contestant, plan
 from benchmark.runner import Options, run_pass
 from benchmark.store import Store
 from models_zoo.classifier import TorchClassifier
+from models_zoo.feeding import Feed
 from models_zoo.loading import load_spec
 from models_zoo.recipe import Recipe, Stage, trained_file
 from models_zoo.spec import MODELS, ModelSpec
 from models_zoo.training import _seed, train, training_set
 from models_zoo.tuning.fine_tune import fine_tune
-from models_zoo.tuning.heads import FeatureSet
+from models_zoo.tuning.heads import FeatureSet, head_fit_of
 from models_zoo.tuning.methods import METHODS
 from models_zoo.tuning.mlp_tuning import TransformedHead
 from models_zoo.tuning.nmtune import NMTune
@@ -102,3 +103,31 @@ def test_names_and_identities(origin: ModelSpec) -> None:
     }
     other = trained_file(tuned(origin, [on_features("digits", "nmtune", leading=2)], name="x"))
     assert len(files | {other}) == 5
+
+
+def test_augmentation_makes_two_views_of_each_image(origin: ModelSpec) -> None:
+    """Held to the batches of the feed: view 0 and view 1, 256 images at a time."""
+    noise = "models_zoo.sources.digits_models:pixel_noise"
+    stage = on_features("digits", "nmtune-code", epochs=2, augment=noise)
+    spec = tuned(origin, [stage], name="views", threads=1, seed=4)
+    feed = Feed(stage, spec.preprocess, key=(4, 0))
+    body = network_of(origin)
+    first, second = (
+        np.concatenate(
+            [
+                body.features(list(feed.batch(2 * view + part, index).images))
+                for part, index in enumerate((np.arange(256), np.arange(256, 500)))
+            ]
+        )
+        for view in (0, 1)
+    )
+    assert np.abs(first - second).max() > 0.01
+    data = FeatureSet(features=first, views=second, labels=feed.labels, classes=10)
+    by_hand = head_fit_of(stage.head_fit)  # type: ignore[arg-type]
+    layer = by_hand.build(16, 10)
+    by_hand.fit(layer, data, seed=_seed(4, "head", 0))
+    trained = network_of(spec).network.get_submodule("12")
+    for ours, theirs in zip(layer.state_dict().values(), trained.state_dict().values(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
+    plain = tuned(origin, [on_features("digits", "nmtune-code", epochs=2)], name="plain", threads=1, seed=4)
+    assert trained_file(plain) != trained_file(spec)
