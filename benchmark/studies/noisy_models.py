@@ -119,7 +119,8 @@ def _suites() -> dict[str, Suite]:
     from models_zoo.sources.cifar_small import MOVE, TRAIN
     from models_zoo.spec import MODELS
 
-    photographs = {"supervised": Pretext(model="cifar10-turned-cnn", noise="symmetric", epochs=2)}
+    objects = {"supervised": Pretext(model="cifar10-turned-cnn", noise="symmetric", epochs=2)}
+    captions = {"contrastive": Pretext(model="cifar10-two-tower", noise="captions", zero_shot=True, epochs=2)}
     return {
         "digits": Suite(
             pretexts={
@@ -132,7 +133,7 @@ def _suites() -> dict[str, Suite]:
             baseline="digits-scratch-v1",
         ),
         "cifar10": Suite(
-            pretexts=photographs,
+            pretexts={**objects, **captions},
             reference="cifar10-compressed",
             registered=("cifar10-compressed/unseen-tint",),
             corrupted=("gaussian-noise", "gaussian-blur", "contrast", "brightness", "pixelate"),
@@ -144,7 +145,7 @@ def _suites() -> dict[str, Suite]:
         ),
         # Tuned to photographs, tested on the other styles: the protocol on domains, with fewer classes.
         "pacs": Suite(
-            pretexts=photographs,
+            pretexts=objects,
             reference="pacs-photo",
             registered=("pacs-photo/art", "pacs-photo/cartoon", "pacs-photo/sketch"),
             augment="models_zoo.sources.pacs_models:mirror_and_move",

@@ -12,12 +12,14 @@ from typing import Any
 from models_zoo.recipe import Augmentation, Recipe, Stage
 from models_zoo.sources.cifar_small import MOVE, SIDE
 from models_zoo.spec import MODELS, ModelSpec, Preprocess
+from shifts.sources.cifar10 import CLASSES
 from shifts.sources.digits_turned import PALETTE, WORDS
 
 WIDTH = 16
 DIM = 32
 CAPTION = "a {colour} {class}"
-VOCABULARY = ("a", *PALETTE, *WORDS, "upright", "turned", "left", "right", "upside", "down")
+TURNING = ("upright", "turned", "left", "right", "upside", "down")
+VOCABULARY = ("a", *PALETTE, *WORDS, *TURNING)
 
 _NOISE = "models_zoo.sources.digits_models:pixel_noise"
 _HALF = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
@@ -26,11 +28,19 @@ _VIT: dict[str, Any] = {
     "network": "models_zoo.networks.vision_transformer:SmallViT",
     "arguments": {"side": 16, "patch": 4, "width": 48, "depth": 3, "heads": 3},
 }
-_TOWERS: dict[str, Any] = {
-    "network": "models_zoo.networks.two_tower:TwoTower",
-    "arguments": {"vocabulary": VOCABULARY, "width": WIDTH, "dim": DIM},
-}
 _DIGITS: dict[str, Any] = {"split": "pretrain", "augment": _NOISE}
+
+
+def _towers(*vocabulary: str) -> dict[str, Any]:
+    return {
+        "network": "models_zoo.networks.two_tower:TwoTower",
+        "arguments": {"vocabulary": vocabulary, "width": WIDTH, "dim": DIM},
+    }
+
+
+def _captioned(caption: str) -> Augmentation:
+    return Augmentation(function="models_zoo.contrastive:Contrastive", parameters={"caption": caption})
+
 
 RECIPES = {
     "digits-turned-cnn": Recipe(
@@ -50,7 +60,7 @@ RECIPES = {
         ),
     ),
     "digits-two-tower": Recipe(
-        **_TOWERS,
+        **_towers(*VOCABULARY),
         stages=(
             Stage(
                 shift="digits-coloured",
@@ -58,9 +68,7 @@ RECIPES = {
                 learning_rate=3e-3,
                 decayed="matrices",
                 batch_size=128,
-                objective=Augmentation(
-                    function="models_zoo.contrastive:Contrastive", parameters={"caption": CAPTION}
-                ),
+                objective=_captioned(CAPTION),
                 **_DIGITS,
             ),
         ),
@@ -70,6 +78,20 @@ RECIPES = {
     "cifar10-turned-cnn": Recipe(
         **_CNN,
         stages=(Stage(shift="cifar10-turned", epochs=6, learning_rate=3e-3, augment=(MOVE,)),),
+    ),
+    "cifar10-two-tower": Recipe(
+        **_towers("a", *CLASSES, *TURNING),
+        stages=(
+            Stage(
+                shift="cifar10-turned",
+                epochs=6,
+                learning_rate=3e-3,
+                decayed="matrices",
+                batch_size=128,
+                objective=_captioned("a {class}"),
+                augment=(MOVE,),
+            ),
+        ),
     ),
 }
 
@@ -128,12 +150,26 @@ _register(
     arguments={"class_names": WORDS, "templates": ("a white {} upright",)},
     parameters=_convolutions(DIM),
 )
+_CIFAR10: dict[str, Any] = {
+    "preprocess": Preprocess(
+        resize=SIDE, crop=(SIDE, SIDE), mean=(0.4914, 0.4822, 0.4465), std=(0.247, 0.2435, 0.2616)
+    ),
+    "training_data": ("cifar10-turned", "cifar10"),
+}
 _register(
     "cifar10-turned-cnn",
     "three convolutions, objects of CIFAR-10 and their turns",
-    preprocess=Preprocess(
-        resize=SIDE, crop=(SIDE, SIDE), mean=(0.4914, 0.4822, 0.4465), std=(0.247, 0.2435, 0.2616)
-    ),
-    training_data=("cifar10-turned", "cifar10"),
     parameters=_convolutions(40),
+    **_CIFAR10,
+)
+_register(
+    "cifar10-two-tower",
+    "image and text tower trained on CIFAR-10 with captions, zero-shot",
+    label_space="cifar10",
+    suite="cifar10-compressed",
+    family="zero-shot",
+    loader="models_zoo.networks.zero_shot_pair:load",
+    arguments={"class_names": CLASSES, "templates": ("a {} upright",)},
+    parameters=_convolutions(DIM),
+    **_CIFAR10,
 )
