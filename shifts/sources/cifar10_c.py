@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shifts.perturbations.corruption_sets import HENDRYCKS, SPLITS, corruption_shifts
-from shifts.perturbations.severities import SEVERITIES
 from shifts.spec import SHIFTS, SOURCES, ImageSource, RemoteFile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from shifts.data import Examples
-
-PER_SEVERITY = 10_000
 
 SOURCES.register(
     ImageSource(
@@ -65,28 +62,7 @@ def load(root: Path, split: str) -> Examples:
 
 
 def _arrays(root: Path, split: str) -> Examples | None:
-    import numpy as np
-
-    from shifts.errors import CorruptDataError
-    from shifts.readers.arrays import array_rows, npy, row_ids
+    from shifts.readers.cifar_c import corrupted
     from shifts.readers.cifar_order import official_test_labels
-    from shifts.readers.layouts import folder_with
 
-    name, _, severity = split.rpartition("-")
-    filename = f"{name.replace('-', '_')}.npy"
-    folder = folder_with(root, filename)
-    if folder is None or root.is_file():  # an array without its labels is not enough
-        return None
-    paths = [folder / filename, folder / "labels.npy"]
-    images, labels = npy(paths[0], dtype="uint8", ndim=4), npy(paths[1], dtype="integer", ndim=1)
-    expected = (PER_SEVERITY * len(SEVERITIES), 32, 32, 3)
-    if images.shape != expected:
-        raise CorruptDataError(f"{paths[0]} holds {images.shape}, not {expected}", hint="get the file again")
-    if not np.array_equal(labels, np.tile(official_test_labels(), len(SEVERITIES))):
-        raise CorruptDataError(
-            f"{paths[1]} does not repeat the labels of the CIFAR-10 test set five times in their order",
-            hint="get the file again; with other labels every accuracy would be wrong",
-        )
-    rows = slice((int(severity) - 1) * PER_SEVERITY, int(severity) * PER_SEVERITY)
-    ids = row_ids("test", range(PER_SEVERITY))
-    return array_rows(images[rows], labels[rows], paths=paths, ids=ids, side=32)
+    return corrupted(root, split, clean=official_test_labels())

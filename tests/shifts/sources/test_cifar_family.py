@@ -271,13 +271,27 @@ def test_cifar10_c_with_other_labels_or_rows_is_refused(tmp_path: Path, fog: Pat
         load(tmp_path, "fog-1")
 
 
-def test_corruptions_on_disk_and_online_are_different_shifts() -> None:
+def test_cifar100_c_is_read_alike(tmp_path: Path, fog: Path) -> None:
+    load = resolve(SOURCES.get("cifar100-c").loader)
+    (tmp_path / "fog.npy").symlink_to(fog / "CIFAR-10-C/fog.npy")
+    labels = np.random.default_rng(0).permutation(np.arange(10_000) % 100)
+    np.save(tmp_path / "labels.npy", np.tile(labels, 5))
+    examples = load(tmp_path, "fog-3")
+    assert np.array_equal(examples.labels, labels)
+    assert examples.image(7)[0, 0, 0] == 2
+    np.save(tmp_path / "labels.npy", np.repeat(labels, 5))
+    with pytest.raises(CorruptDataError, match="five times in their order"):
+        load(tmp_path, "fog-3")
+
+
+@pytest.mark.parametrize("clean", ["cifar10", "cifar100"])
+def test_corruptions_on_disk_and_online_are_different_shifts(clean: str) -> None:
     for name in (*COMMON, *EXTRA):
-        disk, online = SHIFTS.get(f"cifar10-c/{name}/3"), SHIFTS.get(f"cifar10-c-online/{name}/3")
-        assert (disk.source, online.source) == ("cifar10-c", "cifar10")
+        disk, online = SHIFTS.get(f"{clean}-c/{name}/3"), SHIFTS.get(f"{clean}-c-online/{name}/3")
+        assert (disk.source, online.source) == (f"{clean}-c", clean)
         assert not disk.perturbations and len(online.perturbations) == 1
-        assert disk.reference == online.reference == "cifar10"
-    assert len(SHIFTS.names("cifar10-c")) == len(SHIFTS.names("cifar10-c-online")) == 95
+        assert disk.reference == online.reference == clean
+    assert len(SHIFTS.names(f"{clean}-c")) == len(SHIFTS.names(f"{clean}-c-online")) == 95
 
 
 def test_online_corruptions_run_on_cifar_images(tmp_path: Path) -> None:
