@@ -22,7 +22,7 @@ _MEND = "get the file again; with other labels every accuracy would be wrong"
 
 
 def corrupted(root: Path, split: str, *, clean: NDArray[np.int64] | None = None) -> Examples | None:
-    """One corruption at one severity, mapped from ``fog.npy`` beside ``labels.npy``; None where there is none.
+    """One corruption at one severity, mapped from ``fog.npy`` beside ``labels.npy``; None without them.
 
     Args:
         split: the corruption and the severity, ``fog-3``.
