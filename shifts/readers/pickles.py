@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -14,10 +16,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LARGEST = 256 * 2**20
+_NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
+_INTEGERS = ("u1", "i1", "i2", "i4", "i8", "u2", "u4", "u8")
 
 
 def read_pickle(path: Path) -> Any:
-    """A pickle's dicts, lists, strings, numbers and ``uint8`` arrays.
+    """A pickle's dicts, lists, strings, numbers and arrays of integers, as a file of its own, as
+    ``numpy.save`` puts a dictionary into a ``.npy`` or as ``torch.save`` puts one into a zip.
 
     A pickle is a program. This reader knows only the three names that an array is made of, and even
     these are stand-ins of its own that keep what they are given; any other name ends the reading
@@ -32,7 +37,7 @@ def read_pickle(path: Path) -> Any:
         raise CorruptDataError(f"{path} is {size} bytes, too large for one batch of images")
     try:
         with path.open("rb") as stream:
-            return _plain(_unpickler(stream, path).load())
+            return _plain(_unpickler(_pickled(stream), path).load())
     except CorruptDataError:
         raise
     except Exception as error:  # a damaged pickle raises whatever its opcodes run into
@@ -41,14 +46,33 @@ def read_pickle(path: Path) -> Any:
         ) from error
 
 
+def _pickled(stream: BinaryIO) -> BinaryIO:
+    """The stream where the pickle begins, of any of the three kinds of files."""
+    start = stream.read(len(_NPY))
+    stream.seek(0)
+    if start == _NPY:
+        version = np.lib.format.read_magic(stream)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        read[version](stream)
+        return stream
+    if start.startswith(_ZIP):
+        with zipfile.ZipFile(stream) as archive:
+            (member,) = [one for one in archive.infolist() if one.filename.endswith("/data.pkl")]
+            if member.file_size > LARGEST:
+                raise ValueError(f"{member.filename} would be {member.file_size} bytes")
+            return io.BytesIO(archive.read(member))
+    return stream
+
+
 def _unpickler(stream: Any, path: Path) -> pickle.Unpickler:
     # The stand-ins are made anew for each file: a pickle may set attributes on what it is given.
     class Dtype:
         def __init__(self, code: object = None, *_: object) -> None:
-            self.code = code
+            self.code = str(code).lstrip("<|")
 
-        def __setstate__(self, state: object) -> None:
-            pass
+        def __setstate__(self, state: Any) -> None:
+            if state[1] not in ("<", "|", "="):
+                raise ValueError("an array in it is in another byte order")
 
     class Array:
         state: Any = None
@@ -59,12 +83,14 @@ def _unpickler(stream: Any, path: Path) -> pickle.Unpickler:
         def __setstate__(self, state: object) -> None:
             self.state = state
 
-        def pixels(self) -> NDArray[np.uint8]:
+        def values(self) -> Any:
             _, shape, dtype, fortran, data = self.state
+            if isinstance(dtype, Dtype) and dtype.code == "O8" and shape == ():
+                return data[0]  # what ``numpy.save`` makes of something that is no array
+            if not isinstance(dtype, Dtype) or dtype.code not in _INTEGERS:
+                raise ValueError("an array in it is not of integers")
             raw = data.encode("latin-1") if isinstance(data, str) else bytes(data)
-            if not isinstance(dtype, Dtype) or dtype.code not in ("u1", "|u1"):
-                raise ValueError("an array in it is not uint8")
-            flat: NDArray[np.uint8] = np.frombuffer(raw, dtype=np.uint8)
+            flat: NDArray[Any] = np.frombuffer(raw, dtype=f"<{dtype.code}")
             sizes = tuple(int(size) for size in shape)
             return flat.reshape(sizes[::-1]).T if fortran else flat.reshape(sizes)
 
@@ -105,6 +131,6 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(_plain(item) for item in value)
-    if hasattr(value, "pixels"):
-        return value.pixels()
+    if hasattr(value, "values"):
+        return _plain(value.values())
     return value

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from shifts.catalogue import add
 from shifts.data import load_examples, load_shift
 from shifts.errors import CorruptDataError, DataNotFoundError
 from shifts.readers.cifar_order import official_test_labels
 from shifts.readers.label_reviews import reviewed_labels
+from shifts.readers.pickles import read_pickle
 from shifts.sources.cifar10_reviewed import CORRECTED, REVIEWS, WITHOUT
 from shifts.sources.cifar10h import COUNTS
+from shifts.sources.cifar10n import SPLITS
 from shifts.verifying import verify
 from tests.shifts.cifar_layouts import SIZE, encode, small, write_binary, write_python
 from tests.shifts.sources.copies import declare_small
@@ -171,3 +175,58 @@ def test_answers_of_another_set_are_refused(counts: np.ndarray, message: str, tm
     np.save(root / COUNTS, counts)
     with pytest.raises(CorruptDataError, match=message):
         add("cifar10h", root)
+
+
+def annotated(root: Path, name: str, *, clean: np.ndarray | None = None) -> Path:
+    """The labels of people as published: numbers and dictionary by ``torch.save`` or ``numpy.save``."""
+    write_python(root, small())
+    known = small().train_labels
+    labels = {key: (known + place + 1) % 10 for place, (key, _) in enumerate(SPLITS.values())}
+    labels["clean_label"] = known if clean is None else clean
+    if name.endswith(".pt"):
+        torch.save(labels, root / name)
+    else:
+        np.save(root / name, labels, allow_pickle=True)  # type: ignore[arg-type]  # a dictionary, as published
+    return root
+
+
+@pytest.mark.parametrize("name", ["CIFAR-10_human.pt", "CIFAR-10_human.npy"])
+def test_labels_of_people_take_the_place_of_the_training_labels(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = annotated(tmp_path / "copy", name)
+    declare_small(monkeypatch, "cifar10n", root)
+    add("cifar10n", root)
+    assert verify("cifar10n").ok
+    for place, split in enumerate(SPLITS):
+        shift = load_shift(f"cifar10n/{split}")
+        assert np.array_equal(shift.labels, (small().train_labels + place + 1) % 10)
+        assert shift.example_ids[:2] == ["train-00000", "train-00001"]
+    assert np.array_equal(shift.item(5), small().train[5])
+
+
+def test_labels_of_people_in_another_order_are_refused(tmp_path: Path) -> None:
+    root = annotated(tmp_path / "copy", "CIFAR-10_human.pt", clean=small().train_labels[::-1].copy())
+    with pytest.raises(CorruptDataError, match="in their order"):
+        add("cifar10n", root, partial=True)
+    root = annotated(tmp_path / "less", "CIFAR-10_human.npy", clean=small().train_labels[:9])
+    with pytest.raises(CorruptDataError, match="does not hold clean_label"):
+        add("cifar10n", root, partial=True)
+
+
+class Harmful:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (print, ("unpickled",))
+
+
+def test_a_file_of_labels_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"clean_label": Harmful()}, tmp_path / "a.pt")
+    np.save(tmp_path / "a.npy", {"clean_label": Harmful()}, allow_pickle=True)  # type: ignore[arg-type]
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(Harmful()))
+    for name in ("a.pt", "a.npy", "a.pkl"):
+        with pytest.raises(CorruptDataError, match="print"):
+            read_pickle(tmp_path / name)
+    assert capsys.readouterr().out == ""
+    np.save(tmp_path / "b.npy", {"a": np.arange(3).astype(">i8")}, allow_pickle=True)  # type: ignore[arg-type]
+    with pytest.raises(CorruptDataError, match="byte order"):
+        read_pickle(tmp_path / "b.npy")
