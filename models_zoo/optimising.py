@@ -42,7 +42,7 @@ def network_of(recipe: Recipe, classes: int, *, data_dir: Path | None = None) ->
         linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
         return network, linear[-1]
     space = SHIFTS.get(recipe.stages[0].shift).label_space
-    return _started(start, _weights(recipe, start, data_dir), label_space=space)
+    return started(start, _weights(recipe, start, data_dir), label_space=space)
 
 
 def untrained(recipe: Recipe) -> tuple[nn.Module, str]:
@@ -52,12 +52,12 @@ def untrained(recipe: Recipe) -> tuple[nn.Module, str]:
         network, head = network_of(recipe, num_classes(recipe.stages[0]))
     else:
         space = SHIFTS.get(recipe.stages[0].shift).label_space
-        network, head = _started(start, None, label_space=space, shapes=True)
+        network, head = started(start, None, label_space=space, shapes=True)
     for number, stage in enumerate(recipe.stages):
         if stage.head_fit is not None:
             layer = head_fit_of(stage.head_fit).build(width_of(network, head), num_classes(stage))
             head = put_head(network, head, layer)
-        elif stage.objective is None and (stage.fresh_head or number == 0):
+        elif stage.fresh_head or (number == 0 and stage.objective is None):
             prepare_head(network, head, classes=num_classes(stage), fresh=stage.fresh_head)
     return network, head
 
@@ -81,7 +81,7 @@ def _weights(recipe: Recipe, start: ModelSpec, data_dir: Path | None) -> Path:
     return weights_file(start)
 
 
-def _started(
+def started(
     start: ModelSpec, weights: Path | None, *, label_space: str, shapes: bool = False
 ) -> tuple[nn.Module, str]:
     """The network of another model and the name of its last layer.

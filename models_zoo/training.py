@@ -199,7 +199,7 @@ class _Run:
             if stage.head_fit is not None:
                 head = self._fit_head(network, head, number)
                 continue
-            if stage.objective is None and (stage.fresh_head or number == 0):
+            if stage.fresh_head or (number == 0 and stage.objective is None):
                 prepare_head(network, head, classes=num_classes(stage), fresh=stage.fresh_head)
                 network = network.to(self.device)
             if state is None or state.stage <= number:

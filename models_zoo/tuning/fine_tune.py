@@ -20,6 +20,7 @@ def fine_tune(
     augment: str | tuple[Augmentation, ...] | None = None,
     view: Augmentation | None = None,
     noise: LabelNoise | None = None,
+    objective: Augmentation | None = None,
     fresh_head: bool = False,
     trainable: str = "all",
 ) -> Stage:
@@ -29,6 +30,8 @@ def fine_tune(
     chosen by the accuracy on the reference from 3e-4, 1e-4, …, 1e-6.
 
     Args:
+        objective: what to minimise in place of the cross-entropy; NMTune's is
+            ``models_zoo.tuning.reshaping:Reshaping``.
         fresh_head: False goes on with the head that is there: a linear probe's, or a zero-shot one (FT from
             a zero-shot initialisation); True is plain fine-tuning with a new one.
         trainable: a shell pattern of parameter names trains these alone (``layer4.*``).
@@ -46,6 +49,7 @@ def fine_tune(
         augment=augment,
         view=view,
         noise=noise,
+        objective=objective,
         fresh_head=fresh_head,
         trainable=trainable,
     )

@@ -21,6 +21,7 @@ def lora(
     clip: float | None = None,
     augment: str | tuple[Augmentation, ...] | None = None,
     view: Augmentation | None = None,
+    objective: Augmentation | None = None,
     fresh_head: bool = True,
 ) -> Stage:
     """A stage that trains adapters and the head with AdamW and a cosine; the adapters are then folded in.
@@ -32,6 +33,8 @@ def lora(
 
     Args:
         layers: shell patterns of names of layers.
+        objective: what to minimise in place of the cross-entropy; NMTune's is
+            ``models_zoo.tuning.reshaping:Reshaping``.
         fresh_head: False goes on with the head that is there.
     """
     return Stage(
@@ -46,6 +49,7 @@ def lora(
         clip=clip,
         augment=augment,
         view=view,
+        objective=objective,
         fresh_head=fresh_head,
         lora=LoRA(rank=rank, alpha=alpha, layers=layers),
     )
