@@ -202,7 +202,7 @@ def weighted_accuracy(
         correct: bool (N,); weights: float64 (N,), not all zero.
     """
     share = weights / weights.sum()
-    value = float(share @ correct)
+    value = float(weights @ correct / weights.sum())
     # Linearised variance of a ratio; Kish's effective size for the finite-sample factor.
     effective = 1 / float((share**2).sum())
     error = math.sqrt(float((share**2) @ (correct - value) ** 2) * effective / max(effective - 1, 1e-9))

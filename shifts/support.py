@@ -42,7 +42,7 @@ class DensityRatio:
         reference, shift: float64 (R,) and (S,), p(x | reference) / p(x | shift).
         reference_logits, shift_logits: calibrated out-of-fold logits of "is from the shift".
         temperature: the factor that calibrated them; below 1 the classifiers were too sure.
-        strength: inverse regularisation of the classifiers.
+        strength: inverse regularisation of the classifiers, or the learning rate of fine-tuned ones.
     """
 
     reference: Floats
@@ -86,48 +86,81 @@ def density_ratio(
         UserError: fewer examples than folds, or features that are not numbers.
     """
     inputs = np.concatenate([reference, shift]).astype(np.float64)
-    ids = [*reference_ids, *shift_ids]
     target = np.repeat([0, 1], [len(reference), len(shift)])
-    if min(len(reference), len(shift)) < folds or folds < 2:
-        raise UserError(
-            f"{len(reference)} reference and {len(shift)} shifted examples do not make {folds} folds",
-            hint="two folds or more, each with examples of both",
-        )
     if not np.isfinite(inputs).all():
         raise UserError("features hold values that are not numbers", hint="look at the model's weights")
     spread = inputs.std(axis=0)
     inputs = (inputs - inputs.mean(axis=0))[:, spread > 0] / spread[spread > 0]
-    fold = _folds(ids, folds=folds, seed=seed)
-    tried = STRENGTHS if strength is None else (strength,)
-    total, done = (len(tried) if strength is None else 0) + folds, 0
+    return cross_validated_ratio(
+        lambda train, test, c: _scores(inputs[train], target[train], inputs[test], c=c),
+        reference_ids=reference_ids,
+        shift_ids=shift_ids,
+        settings=STRENGTHS if strength is None else (strength,),
+        folds=folds,
+        seed=seed,
+        progress=progress,
+    )
 
-    def fitted(held_out: int, c: float) -> Floats:
+
+def cross_validated_ratio(
+    score: Callable[[NDArray[np.bool_], NDArray[np.bool_], float], Floats],
+    *,
+    reference_ids: Sequence[str],
+    shift_ids: Sequence[str],
+    settings: Sequence[float],
+    folds: int = FOLDS,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> DensityRatio:
+    """Estimate the density ratio by any classifiers that tell reference from shift.
+
+    Args:
+        score: called with (bool (N,), examples to train on; bool (N,), examples to score; a setting), gives
+            the logits of "is from the shift" of the latter; the N = R + S examples are those of the reference
+            and then those of the shift.
+        settings: of the classifiers; several are tried on the first fold as in ``density_ratio``, and of
+            equally good ones the smallest is taken.
+
+    Raises:
+        UserError: fewer examples than folds.
+    """
+    sizes = len(reference_ids), len(shift_ids)
+    target = np.repeat([0, 1], sizes)
+    if min(sizes) < folds or folds < 2:
+        raise UserError(
+            f"{sizes[0]} reference and {sizes[1]} shifted examples do not make {folds} folds",
+            hint="two folds or more, each with examples of both",
+        )
+    fold = _folds([*reference_ids, *shift_ids], folds=folds, seed=seed)
+    several = len(settings) > 1
+    total, done = (len(settings) if several else 0) + folds, 0
+
+    def fitted(held_out: int, setting: float) -> Floats:
         nonlocal done
-        train, test = fold != held_out, fold == held_out
-        scores = _scores(inputs[train], target[train], inputs[test], c=c)
+        scores = score(fold != held_out, fold == held_out, setting)
         done += 1
         if progress is not None:
             progress(done, total)
         return scores
 
-    if strength is None:
+    chosen = settings[0]
+    if several:
         first = target[fold == 0]
-        loss = {c: _calibrated_loss(fitted(0, c), first) for c in tried}
-        # Of equally good ones the strongest regularisation.
-        strength = min(c for c in tried if loss[c] <= min(loss.values()) + 1e-9)
+        loss = {one: _calibrated_loss(fitted(0, one), first) for one in settings}
+        chosen = min(one for one in settings if loss[one] <= min(loss.values()) + 1e-9)
     logits = np.empty(len(target))
     for held_out in range(folds):
-        logits[fold == held_out] = fitted(held_out, strength)
+        logits[fold == held_out] = fitted(held_out, chosen)
     temperature = calibrate(logits, target)
     logits *= temperature
-    ratio = np.exp(np.clip(-logits, -700, 700)) * (len(shift) / len(reference))
+    ratio = np.exp(np.clip(-logits, -700, 700)) * (sizes[1] / sizes[0])
     return DensityRatio(
-        reference=ratio[: len(reference)],
-        shift=ratio[len(reference) :],
-        reference_logits=logits[: len(reference)],
-        shift_logits=logits[len(reference) :],
+        reference=ratio[: sizes[0]],
+        shift=ratio[sizes[0] :],
+        reference_logits=logits[: sizes[0]],
+        shift_logits=logits[sizes[0] :],
         temperature=temperature,
-        strength=strength,
+        strength=chosen,
     )
 
 

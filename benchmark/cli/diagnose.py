@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from benchmark.support_report import SupportReport
 
 
@@ -25,6 +29,10 @@ def diagnose(
     ] = 0.2,
     folds: Annotated[int, typer.Option(min=2, help="Of the cross-validation.")] = 10,
     seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
+    fine_tune: Annotated[
+        bool,
+        typer.Option("--fine-tune", help="Tell them apart by fine-tuned networks, not by features: slow."),
+    ] = False,
     limit: Annotated[int | None, typer.Option(help="Only this many examples of each set.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where local copies of data sets lie.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -50,42 +58,43 @@ def diagnose(
     if spec.reference is None:
         raise UserError(f"{shift!r} is a reference itself", hint="name one of the shifts matched to it")
     one = weights_at_hand(MODELS.get(model), weights=weights, precision="float32", data_dir=data_dir)
-    sets = []
+    pair = tuple(load_shift(name, data_dir=data_dir, limit=limit) for name in (spec.reference, shift))
     with progress() as display:
-        for name in (spec.reference, shift):
-            opened = load_shift(name, data_dir=data_dir, limit=limit)
-            task = display.add_task(f"features on {name}", total=len(opened))
-            sets.append(
-                features(
-                    one,
-                    opened,
-                    device=device,
-                    progress=lambda done, total, task=task: display.update(task, completed=done),  # type: ignore[misc]  # a default of a lambda
-                )
+        told = partial(_told, display)
+        if fine_tune:
+            from benchmark.support_tuning import fine_tuned_ratio
+
+            ratio = fine_tuned_ratio(
+                one, *pair, folds=folds, seed=seed, device=device, progress=told("fine-tuning")
             )
-        task = display.add_task("cross-validation", total=None)
-        ratio = density_ratio(
-            sets[0].values,
-            sets[1].values,
-            reference_ids=sets[0].ids,
-            shift_ids=sets[1].ids,
-            folds=folds,
-            seed=seed,
-            progress=lambda done, total: display.update(task, completed=done, total=total),
-        )
+        else:
+            sets = [
+                features(one, opened, device=device, progress=told(f"features on {opened.spec.name}"))
+                for opened in pair
+            ]
+            ratio = density_ratio(
+                sets[0].values,
+                sets[1].values,
+                reference_ids=sets[0].ids,
+                shift_ids=sets[1].ids,
+                folds=folds,
+                seed=seed,
+                progress=told("cross-validation"),
+            )
     report = support_report(ratio, threshold=threshold)
     made_with = {
         "model": model,
-        "model_digest": sets[0].model_digest,
-        "shift_digest": sets[1].shift_digest,
+        "model_digest": one.digest_in(spec.label_space),
+        "shift_digest": pair[1].digest,
         "reference": spec.reference,
         "folds": folds,
         "seed": seed,
         "strength": ratio.strength,
+        **({"classifier": "fine-tuned"} if fine_tune else {}),
     }
     halves = [] if limit is not None else _halves(shift, report)
     if limit is None:
-        keep(shift, sets[1].ids, ratio.shift, threshold=threshold, made_with=made_with)
+        keep(shift, pair[1].example_ids, ratio.shift, threshold=threshold, made_with=made_with)
     if output is not None:
         from benchmark.plots.style import save
         from benchmark.plots.support import support_figure
@@ -95,7 +104,13 @@ def diagnose(
         document = {"schema_version": 1, "shift": shift, **made_with, **report.to_json()}
         print_json({**document, "halves": halves})
     else:
-        _print(shift, spec.reference, model, report, halves)
+        _print(shift, spec.reference, model, report, halves, fine_tuned=fine_tune)
+
+
+def _told(display: Progress, what: str) -> Callable[[int, int], None]:
+    """A bar of its own, begun when it is asked for."""
+    task = display.add_task(what, total=None)
+    return lambda done, total: display.update(task, completed=done, total=total)
 
 
 def _halves(shift: str, report: SupportReport) -> list[str]:
@@ -105,13 +120,18 @@ def _halves(shift: str, report: SupportReport) -> list[str]:
     return [f"{shift}/{side}" for side, n in sides.items() if n]
 
 
-def _print(shift: str, reference: str, model: str, report: SupportReport, halves: list[str]) -> None:
+def _print(
+    shift: str, reference: str, model: str, report: SupportReport, halves: list[str], *, fine_tuned: bool
+) -> None:
     from rich.table import Table
 
     from benchmark.cli.terminal import out, percent
 
-    console = out()
-    console.print(f"[bold]{shift} against {reference}, by the features of {model}[/]", soft_wrap=True)
+    console, by = out(), "fine-tuned copies" if fine_tuned else "the features"
+    console.print(
+        f"[bold]{shift} against {reference}, by {by} of {model}[/]",
+        soft_wrap=True,
+    )
     table = Table(box=None, pad_edge=False)
     table.add_column("threshold")
     for head in ("in support", "share (%)"):
