@@ -153,10 +153,10 @@ def _cifar10() -> Suite:
         },
         noise=(move,),
         part=(0.6, 0.8),
-        limit=3000,
+        limit=2000,
         smoke=(f"{reference}-tinted", reference),
         sizes=Sizes(
-            shares=(10, 25, 50, 100), checkpoints=(1, 2, 3), pretrain=3, probe=1, tune=2, probe_rate=1e-2
+            shares=(10, 25, 50, 100), checkpoints=(1, 2, 3), pretrain=7, probe=1, tune=3, probe_rate=1e-2
         ),
         small=Sizes(
             shares=(10, 30, 60, 100), checkpoints=(), scratch=1, pretrain=1, probe=1, tune=1, batch_size=256
