@@ -64,7 +64,7 @@ SOURCES.register(
         title="FMoW-WILDS v1.1",
         label_space="fmow",
         counts={split: (None,) * len(CATEGORIES) for split in _PERIODS},
-        totals={"id-test": 11_327, "id-val": 11_483, "test": 22_108, "train": 76_863, "val": 19_915},
+        totals={"test": 22_108},
         may_lack=True,
         files=(
             RemoteFile(
