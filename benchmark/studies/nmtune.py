@@ -2,11 +2,12 @@
 
 Sections 3 to 5 of Chen et al. (arXiv 2309.17002, ICLR 2024; arXiv 2403.06869) at a small scale: models
 pre-trained with 0 to 30 % of the labels wrong, tuned to clean labels of other images by linear probes, an
-MLP, NMTune in both published forms, low-rank adapters and full fine-tuning. Accuracy in distribution and, on
-average over shifts, out of it; entropy (SVE) and dominance (LSVR) of the singular values of the tuned
-features. Everything is compared within a seed: the same pre-trained model, tuned in two ways. Adapters and
-fine-tuning see the training images with noise on their pixels, as pre-training did; what is fitted to cached
-features does not, so that between these two kinds of tuning more differs than what is trained.
+MLP, NMTune in both published forms, low-rank adapters and full fine-tuning, these two also with NMTune's
+terms. Accuracy in distribution and, on average over shifts, out of it; entropy (SVE) and dominance (LSVR) of
+the singular values of the tuned features. Everything is compared within a seed: the same pre-trained model,
+tuned in two ways. Adapters and fine-tuning see the training images with noise on their pixels, as
+pre-training did; what is fitted to cached features does not, so that between these two kinds of tuning more
+differs than what is trained.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from benchmark.studies.nmtune_models import METHODS, SMOKE, SUITES, Sizes, Suite, jobs_of
-from benchmark.studies.nmtune_numbers import AGAINST, MEASURES, PROPOSED, of_seed, summary
+from benchmark.studies.nmtune_models import METHODS, RESHAPED, SMOKE, SUITES, Sizes, Suite, jobs_of
+from benchmark.studies.nmtune_numbers import AGAINST, MEASURES, ON_FEATURES, of_seed, summary
 from benchmark.studies.study import STUDIES, Findings, Setting, Study, Table, Verdict, decided
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ TITLES = {
     "nmtune": "NMTune (paper)",
     "nmtune-code": "NMTune (code)",
     "lora": "LoRA",
+    "lora-nmtune": "LoRA, NMTune's terms",
     "ft": "fine-tuning",
+    "ft-nmtune": "fine-tuning, NMTune's terms",
 }
 
 
@@ -72,7 +75,7 @@ def run(setting: Setting) -> Findings:
         numbers=numbers,
         tables=tables(numbers),
         verdicts=verdicts(numbers),
-        figures={NAME: partial(nmtune_figure, rising(numbers["rates"]), TITLES)},
+        figures={NAME: partial(nmtune_figure, rising(numbers["rates"]), TITLES, beside=RESHAPED)},
     )
 
 
@@ -120,7 +123,7 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
         )
         for measure in ("sve", "lsvr")
     ]
-    for ours in PROPOSED:
+    for ours in ON_FEATURES:
         for theirs, claim, measure, rises in (
             ("lp", "is more accurate out of distribution than a linear probe", "ood", True),
             (
@@ -143,6 +146,17 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
                     said=f"without noise {shown(clean, measure)}; under noise",
                 )
             )
+    for ours, theirs in RESHAPED.items():
+        one = over[ours][theirs]
+        found.append(
+            _decided(
+                f"under noise NMTune's terms make {TITLES[theirs]} more accurate out of distribution",
+                one["noisy"]["ood"],
+                measure="ood",
+                rises=True,
+                said=f"without noise {shown(one['clean']['ood'], 'ood')}; under noise",
+            )
+        )
     return tuple(found)
 
 
@@ -184,18 +198,18 @@ def tables(numbers: Mapping[str, Any]) -> tuple[Table, ...]:
         ),
     )
     differences = Table(
-        title="NMTune less what it is compared with, from the same pre-trained model; under noise: mean over "
+        title="NMTune less what it is compared with, from the same pre-trained model; noisy: mean over "
         "its rates",
         header=("", "less", "pre-training", "ID", "OOD", "SVE", "LSVR"),
         rows=tuple(
             (
-                TITLES[ours] if (theirs, state) == (AGAINST[0], "clean") else "",
+                TITLES[ours] if (theirs, state) == (others[0], "clean") else "",
                 TITLES[theirs] if state == "clean" else "",
                 state,
                 *(shown(numbers["over"][ours][theirs][state][measure], measure) for measure in MEASURES),
             )
-            for ours in PROPOSED
-            for theirs in AGAINST
+            for ours, others in AGAINST.items()
+            for theirs in others
             for state in ("clean", "noisy")
         ),
     )

@@ -11,8 +11,12 @@ from shifts.label_noise import GRID
 
 if TYPE_CHECKING:
     from benchmark.studies.measuring import Job
-    from models_zoo.recipe import Stage
+    from models_zoo.recipe import Augmentation, Stage
     from models_zoo.spec import ModelSpec
+
+
+RESHAPING = "models_zoo.tuning.reshaping:Reshaping"
+RESHAPED = {"lora-nmtune": "lora", "ft-nmtune": "ft"}  # with NMTune's terms: the same tuning without them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +137,13 @@ def _solved(suite: Suite, sizes: Sizes, method: str) -> Stage:
 def _adapted(suite: Suite, sizes: Sizes, method: str) -> Stage:
     from models_zoo.tuning.lora import lora
 
-    return lora(suite.reference, learning_rate=sizes.lora_rate, fresh_head=True, **_loop(suite, sizes))
+    return lora(
+        suite.reference,
+        learning_rate=sizes.lora_rate,
+        objective=_objective(method),
+        fresh_head=True,
+        **_loop(suite, sizes),
+    )
 
 
 def _fine_tuned(suite: Suite, sizes: Sizes, method: str) -> Stage:
@@ -144,9 +154,16 @@ def _fine_tuned(suite: Suite, sizes: Sizes, method: str) -> Stage:
         learning_rate=sizes.rate,
         warmup_epochs=0,
         clip=None,
+        objective=_objective(method),
         fresh_head=True,
         **_loop(suite, sizes),
     )
+
+
+def _objective(method: str) -> Augmentation | None:
+    from models_zoo.recipe import Augmentation
+
+    return Augmentation(function=RESHAPING) if method in RESHAPED else None
 
 
 def _loop(suite: Suite, sizes: Sizes) -> dict[str, Any]:
@@ -165,6 +182,8 @@ _STAGES: Mapping[str, Callable[[Suite, Sizes, str], Stage]] = {
     "nmtune": _trained,
     "nmtune-code": _trained,
     "lora": _adapted,
+    "lora-nmtune": _adapted,
     "ft": _fine_tuned,
+    "ft-nmtune": _fine_tuned,
 }
 METHODS = tuple(_STAGES)

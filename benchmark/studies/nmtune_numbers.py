@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmark.studies.nmtune_models import METHODS, Sizes, Suite, pretrained, tuned_model
+from benchmark.studies.nmtune_models import METHODS, RESHAPED, Sizes, Suite, pretrained, tuned_model
 
 if TYPE_CHECKING:
     from benchmark.studies.measuring import Measured
     from benchmark.studies.study import Setting
 
 MEASURES = ("id", "ood", "sve", "lsvr")
-PROPOSED = ("nmtune", "nmtune-code")
-AGAINST = ("lp", "lbfgs", "mlp")
+ON_FEATURES = ("nmtune", "nmtune-code")
+# What is proposed, and what it is compared with.
+AGAINST: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(ON_FEATURES, ("lp", "lbfgs", "mlp")),
+    **{ours: (theirs,) for ours, theirs in RESHAPED.items()},
+}
 
 Row = Mapping[str, Any]
 
@@ -39,7 +43,11 @@ def of_seed(measured: Measured, suite: Suite, sizes: Sizes, *, setting: Setting,
             models[method] = {
                 "id": measured.accuracy(spec.name, suite.reference).to_json(),
                 "ood": sum(one.value for one in shifts.values()) / len(shifts),
-                "shifts": {name: one.to_json() for name, one in shifts.items()},
+                # Method, level and number of images are those of "id".
+                "shifts": {
+                    name: {"value": one.value, "low": one.low, "high": one.high}
+                    for name, one in shifts.items()
+                },
                 "sve": shape.sve.to_json(),
                 "lsvr": shape.lsvr.to_json(),
             }
@@ -72,9 +80,9 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
                     "clean": means(_gain, clean, ours, theirs),
                     "noisy": means(_gain, noisy, ours, theirs),
                 }
-                for theirs in AGAINST
+                for theirs in others
             }
-            for ours in PROPOSED
+            for ours, others in AGAINST.items()
         },
     }
 
