@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmark.plots.style import CYCLE, DASHES, LINE, MARKERS, figure_style, set_axis
 from benchmark.scales import Scale, from_scale, to_scale
+from benchmark.studies.noisy_numbers import by_rate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,15 +34,16 @@ def noisy_figure(numbers: Mapping[str, Any], titles: Mapping[str, str]) -> Figur
 
     kinds = numbers["kinds"]
     with figure_style():
-        figure = Canvas(figsize=(17.5, 3.5 * len(kinds) + 0.4), layout="constrained")
+        figure = Canvas(figsize=(18.5, 3.5 * len(kinds) + 0.4), layout="constrained")
         grid = figure.subplots(len(kinds), 5, squeeze=False)
-        for (kind, of_kind), row in zip(kinds.items(), grid, strict=True):
+        for (kind, of_kind), row in zip(sorted(kinds.items(), reverse=True), grid, strict=True):
+            rates = by_rate(of_kind["rates"])
             for measure, axes, words in (("id", row[0], "in distribution"), ("ood", row[1], "out of it")):
-                _accuracies(axes, of_kind["rates"], titles, measure)
+                _accuracies(axes, rates, titles, measure)
                 axes.set_title(f"{kind}: {words}", loc="left")
-            _plane(row[2], numbers, kind, titles)
-            _statistics(row[3], of_kind["rates"])
-            _singular_values(row[4], of_kind["spectrum"])
+            _plane(row[2], numbers["line"], rates, titles)
+            _statistics(row[3], rates)
+            _singular_values(row[4], by_rate(of_kind["spectrum"]))
         handles, labels = grid[-1, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     return figure
@@ -68,8 +70,8 @@ def _accuracies(axes: Axes, rates: Mapping[str, Any], titles: Mapping[str, str],
     axes.set_ylabel("accuracy (%)" if measure == "id" else "mean accuracy over shifts (%)")
 
 
-def _plane(axes: Axes, numbers: Mapping[str, Any], kind: str, titles: Mapping[str, str]) -> None:
-    members, rates = numbers["line"]["members"], numbers["kinds"][kind]["rates"]
+def _plane(axes: Axes, line: Mapping[str, Any], rates: Mapping[str, Any], titles: Mapping[str, str]) -> None:
+    members = line["members"]
     clean = next(iter(rates.values()))
     tuned = [who for who in titles if f"{who}_id" in clean]
     x = [one["reference"] for one in members]
@@ -80,7 +82,7 @@ def _plane(axes: Axes, numbers: Mapping[str, Any], kind: str, titles: Mapping[st
     set_axis(axes, "x", np.array([*x, *(a for a, _ in everything)]), SCALE, label="in distribution")
     set_axis(axes, "y", np.array([*y, *(b for _, b in everything)]), SCALE, label="out of distribution")
     ends = np.array(axes.get_xlim())
-    height = from_scale(numbers["line"]["intercept"] + numbers["line"]["slope"] * ends, SCALE)
+    height = from_scale(line["intercept"] + line["slope"] * ends, SCALE)
     axes.plot(ends, to_scale(height, SCALE), color=LINE, linewidth=0.9)
     on_axes = [to_scale(np.array(side), SCALE) for side in (x, y)]
     axes.scatter(on_axes[0], on_axes[1], s=10, color="#BBBBBB", linewidths=0)

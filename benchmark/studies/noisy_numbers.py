@@ -26,6 +26,15 @@ def key(rate: float) -> str:
     return f"{100 * rate:g}"
 
 
+def by_rate(some: Mapping[str, Any]) -> dict[str, Any]:
+    """In the order of the rates, whatever order a file of numbers has them in.
+
+    >>> list(by_rate({"0": 1, "10": 2, "5": 3}))
+    ['0', '5', '10']
+    """
+    return dict(sorted(some.items(), key=lambda pair: float(pair[0])))
+
+
 def line_of(measured: Measured, suite: Suite, sizes: Sizes, *, setting: Setting) -> BaselineFit:
     """The line through scratch models: reference accuracy and the mean accuracy over the shifts."""
     from benchmark.lines import fit_baseline
@@ -119,12 +128,14 @@ def _spectra(spec: ModelSpec, suite: Suite, *, setting: Setting) -> dict[str, An
     one = contestant(spec, weights=trained_file(spec, data_dir=setting.data_dir))
     shift = load_shift(suite.reference, data_dir=setting.data_dir, limit=suite.limit)
     found = features(one, shift, device="cpu")
-    made: dict[str, Any] = {}
-    for name, centre in CENTRES.items():
-        shape = spectrum(found.values, ids=found.ids, centre=centre)  # type: ignore[arg-type]  # of these
-        made |= {f"sve_{name}": shape.sve.to_json(), f"lsvr_{name}": shape.lsvr.to_json()}
-        made[f"spectrum_{name}"] = (shape.values / shape.values.sum()).tolist()
-    return made
+    shapes = {
+        name: spectrum(found.values, ids=found.ids, centre=centre)  # type: ignore[arg-type]  # one of these
+        for name, centre in CENTRES.items()
+    }
+    made: dict[str, Any] = {f"sve_{name}": shape.sve.to_json() for name, shape in shapes.items()}
+    made |= {f"lsvr_{name}": shape.lsvr.to_json() for name, shape in shapes.items()}
+    values = shapes["centred"].values
+    return {**made, "spectrum_centred": (values / values.sum()).tolist()}
 
 
 def summary(rows: Sequence[Row], line: BaselineFit) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmark.studies.noisy_models import METHODS, NAMES, SMOKE, Sizes, Suite, jobs_of, suite_of
-from benchmark.studies.noisy_numbers import SPECTRA, line_of, of_seed, summary
+from benchmark.studies.noisy_numbers import SPECTRA, by_rate, line_of, of_seed, summary
 from benchmark.studies.study import STUDIES, Findings, Setting, Study, Table, Verdict, decided
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
     """What the numbers say of each claim; an interval over seeds that holds zero leaves it open."""
     found = []
     for kind, of_kind in sorted(numbers["kinds"].items()):
-        rates = list(of_kind["rates"])
+        rates = list(by_rate(of_kind["rates"]))
         first, most = rates[1], rates[-1]
         less = of_kind["less_clean"]
         if of_kind["early"] is not None:
@@ -114,12 +114,17 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
                 rises=False,
                 besides=[_weak(numbers["line"])],
             ),
+        ]
+        found += [
             _claimed(
-                f"{kind}: noise hurts out of distribution after LoRA and after fine-tuning, too",
-                {f"{TITLES[m]}, {most} %": less[most][f"{m}_ood"] for m in METHODS if m != "lp"},
+                f"{kind}: noise hurts out of distribution after {TITLES[method]}, too",
+                {f"{most} %": less[most][f"{method}_ood"]},
                 measure="ood",
                 rises=False,
-            ),
+                besides=[f"in distribution {shown(less[most][f'{method}_id'], 'id')}"],
+            )
+            for method in METHODS
+            if method != "lp"
         ]
         found += [
             _claimed(
@@ -179,7 +184,7 @@ def tables(numbers: Mapping[str, Any]) -> tuple[Table, ...]:
     """Accuracies and spectra at every rate."""
 
     def who_of(of_kind: Mapping[str, Any]) -> list[str]:
-        clean = next(iter(of_kind["rates"].values()))
+        clean = next(iter(by_rate(of_kind["rates"]).values()))
         return [name for name in TITLES if f"{name}_id" in clean]
 
     accuracies = Table(
@@ -196,7 +201,7 @@ def tables(numbers: Mapping[str, Any]) -> tuple[Table, ...]:
             )
             for kind, of_kind in numbers["kinds"].items()
             for place, who in enumerate(who_of(of_kind))
-            for number, (rate, one) in enumerate(of_kind["rates"].items())
+            for number, (rate, one) in enumerate(by_rate(of_kind["rates"]).items())
         ),
     )
     spectra = Table(
@@ -211,7 +216,7 @@ def tables(numbers: Mapping[str, Any]) -> tuple[Table, ...]:
                 shown(one["pretext"], "pretext", sign="") if "pretext" in one else "",
             )
             for kind, of_kind in numbers["kinds"].items()
-            for number, (rate, one) in enumerate(of_kind["rates"].items())
+            for number, (rate, one) in enumerate(by_rate(of_kind["rates"]).items())
         ),
     )
     return accuracies, spectra

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from benchmark.studies import nmtune, support_planted, synthetic_shifts
+from benchmark.studies import nmtune, noisy_pretraining, support_planted, synthetic_shifts
 from benchmark.studies.study import STUDIES, Verdict
 
 Derive = Callable[[Mapping[str, Any]], tuple[Verdict, ...]]
 RECORDED: dict[str, Derive] = {
     "nmtune-digits": nmtune.verdicts,
+    "noisy-pretraining-digits": noisy_pretraining.verdicts,
     "synthetic-shifts-digits": synthetic_shifts.verdicts,
     "support-split-digits": support_planted.verdicts,
 }
