@@ -66,7 +66,7 @@ def run(setting: Setting) -> Findings:
         study=NAME,
         configuration={
             "suite": setting.suite,
-            **dataclasses.asdict(suite),
+            **{name: getattr(suite, name) for name in ("start", "reference", "ood", "augment")},
             "shifts": suite.shifts,
             **dataclasses.asdict(sizes),
             "seeds": list(setting.seeds),
@@ -82,7 +82,8 @@ def run(setting: Setting) -> Findings:
 def scaled(setting: Setting) -> tuple[Suite, Sizes]:
     """The suite and the sizes of a run."""
     assert setting.suite is not None, "the study has suites"
-    return SUITES[setting.suite], SMOKE if setting.smoke else Sizes()
+    suite = SUITES[setting.suite]
+    return (dataclasses.replace(suite, ood=suite.smoke), SMOKE) if setting.smoke else (suite, Sizes())
 
 
 def jobs(setting: Setting) -> list[Job]:

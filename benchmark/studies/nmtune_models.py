@@ -27,12 +27,14 @@ class Suite:
         start: a registered model of a pretext, of whose images none is tuned to or tested on.
         reference: what is tuned to and tested on.
         ood: patterns of the shifts that are only tested on.
+        smoke: those of a run that only shows that everything runs.
         augment: changes of the images where weights are trained on them.
     """
 
     start: str
     reference: str
     ood: tuple[str, ...]
+    smoke: tuple[str, ...]
     augment: str
 
     @property
@@ -71,6 +73,7 @@ SUITES: Mapping[str, Suite] = {
         start="digits-turned-cnn",
         reference="digits",
         ood=("digits/*/3", "digits/unseen-tint"),
+        smoke=("digits/contrast/3", "digits/unseen-tint"),
         augment="models_zoo.sources.digits_models:pixel_noise",
     )
 }
