@@ -212,8 +212,8 @@ def _images(stage: Stage, data_dir: Path | None) -> int | None:
     size = split_size(SHIFTS.get(stage.shift).source, stage.split, data_dir=data_dir)
     if size is None:
         return None
-    if stage.head_fit is not None:
-        return size
+    if stage.head_fit is not None:  # of two views with augmentation, see models_zoo.tuning.heads
+        return size if stage.augment is None and stage.view is None else 2 * size
     return stage.epochs * steps_over(stage, size) * min(stage.batch_size, size)
 
 

@@ -20,9 +20,10 @@ def spectrum_on(spec: ModelSpec, shift: ShiftSpec, *, data_dir: Path | None = No
     from benchmark.features import features
     from benchmark.planning import contestant
     from benchmark.spectrum import spectrum
-    from models_zoo.recipe import trained_file
+    from models_zoo.recipe import recipe_of, trained_file
     from shifts.data import load_shift
 
     one = contestant(spec, weights=trained_file(spec, data_dir=data_dir))
-    found = features(one, load_shift(shift.name, data_dir=data_dir), device="cpu")
+    device = "auto" if recipe_of(spec).accelerator else "cpu"
+    found = features(one, load_shift(shift.name, data_dir=data_dir), device=device)
     return spectrum(found.values, ids=found.ids)

@@ -12,6 +12,7 @@ from models_zoo.sources.digits_models import recipe
 from models_zoo.spec import MODELS, ModelSpec
 from models_zoo.training import Options, run_recipe
 from models_zoo.tuning.linear_probe import linear_probe
+from models_zoo.tuning.on_features import on_features
 from models_zoo.tuning.tuned import tuned
 from models_zoo.variants import variant
 from shifts.errors import UserError
@@ -53,6 +54,14 @@ def test_seeds_shares_and_noise_cost_the_same() -> None:
     plain = training_cost(spec)
     assert training_cost(variant(spec, seed=3)) == plain
     assert training_cost(variant(spec, share=25)) == plain
+
+
+def test_features_are_computed_once_or_of_two_views() -> None:
+    start = MODELS.get("digits-cnn")
+    for augment, images in ((None, 500), ("models_zoo.sources.digits_models:pixel_noise", 1000)):
+        stage = on_features("digits", "nmtune-code", augment=augment)
+        (cost,) = training_cost(tuned(start, (stage,), name="x", accelerator=False)).stages
+        assert cost.images == images
 
 
 def test_what_is_frozen_is_not_gone_through_backwards() -> None:
