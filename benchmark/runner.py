@@ -6,14 +6,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.claims import claimed
+from benchmark.memory import Fitting
 from benchmark.planning import Cell, Pass
+from benchmark.store import finished_result
 from benchmark.track import Track, contained, streams_of
 from models_zoo.loading import load_spec
 from models_zoo.preprocessing import for_cropped, prepare
@@ -30,8 +33,10 @@ if TYPE_CHECKING:
     Decoded = list["NDArray[np.uint8] | Exception"]
 
 Progress = Callable[[int, int], None]
+Notice = Callable[[str], None]
 BATCH_SIZE = 256
 READ_AHEAD = 2
+PATIENCE = 0.5  # seconds between two looks whether another process is done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,22 +58,46 @@ class Options:
     data_dir: Path | None = None
 
 
-def run_pass(work: Pass, *, options: Options, progress: Progress | None = None) -> Iterator[Result]:
+def run_pass(
+    work: Pass, *, options: Options, progress: Progress | None = None, notice: Notice | None = None
+) -> Iterator[Result]:
     """Run the cells of a pass and yield their results as they are written.
 
-    A failed cell becomes a result with status ``error``; the others go on.
+    A failed cell becomes a result with status ``error``; the others go on. Cells that another process is
+    measuring in the same folder come last: with its result, or measured here if it has given up.
 
     Args:
         progress: called with (rows done, rows in all), a row being one image for one model.
+        notice: called with a sentence for the user where the run has to wait.
 
     Raises:
         UserError: the images cannot be opened at all.
     """
+    left = list(work.cells)
+    waited = False
+    while left:
+        with claimed(left) as ours:
+            found = {cell.folder: result for cell in ours if (result := finished_result(cell.folder))}
+            yield from found.values()
+            if missing := [cell for cell in ours if cell.folder not in found]:
+                yield from _measured(replace(work, cells=tuple(missing)), options=options, progress=progress)
+        taken = {cell.folder for cell in ours}
+        left = [cell for cell in left if cell.folder not in taken]
+        if left and not ours:
+            if notice is not None and not waited:
+                notice(f"another process is measuring {len(left)} of the evaluations: waiting for it")
+            waited = True
+            time.sleep(PATIENCE)
+
+
+def _measured(work: Pass, *, options: Options, progress: Progress | None) -> Iterator[Result]:
+    """Measure the cells of a pass, all of them claimed."""
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     examples = load_examples(work.source, work.split, data_dir=options.data_dir)
     tracks = _open_tracks(work.cells, examples, options=options)
+    fitting = Fitting()
     try:
-        _evaluate(tracks, examples, options=options, progress=progress)
+        _evaluate(tracks, examples, fitting=fitting, options=options, progress=progress)
     except BaseException:
         # Ctrl-C and the like: what was measured since the last shard stays, too.
         for track in tracks:
@@ -77,11 +106,17 @@ def run_pass(work: Pass, *, options: Options, progress: Progress | None = None) 
         raise
     timing = {"started": started, "pass_seconds": round(time.perf_counter() - clock, 3)}
     for track in tracks:
-        yield track.close(timing)
+        cut = None if track.failure is not None else fitting.largest(track.classifier)
+        yield track.close(timing if cut is None else {**timing, "batch_size": cut})
 
 
 def _evaluate(
-    tracks: Sequence[Track], examples: Examples, *, options: Options, progress: Progress | None
+    tracks: Sequence[Track],
+    examples: Examples,
+    *,
+    fitting: Fitting,
+    options: Options,
+    progress: Progress | None,
 ) -> None:
     """The loop. A failure inside a block ends the cells the block works for, and no other."""
     streams = streams_of(tracks)
@@ -98,18 +133,24 @@ def _evaluate(
                         own = models[0][0].classifier.spec.preprocess
                         batch = prepare(seen, for_cropped(own, stream.shift.spec.cropped))
                         for tracks_of_model in models:
-                            _predict(tracks_of_model, batch, positions[rows], options=options)
+                            _predict(
+                                tracks_of_model, batch, positions[rows], fitting=fitting, options=options
+                            )
         if progress is not None:
             progress(total - sum(track.rows_left for track in tracks), total)
+        if all(track.failure is not None for track in tracks):
+            return  # nobody is left to read images for
 
 
-def _predict(tracks: Sequence[Track], batch: Any, positions: Positions, *, options: Options) -> None:
+def _predict(
+    tracks: Sequence[Track], batch: Any, positions: Positions, *, fitting: Fitting, options: Options
+) -> None:
     """One forward pass for all cells of a model that see this batch."""
     live = [track for track in tracks if track.failure is None]
     if not live:
         return
     with contained(live):
-        logits = live[0].classifier.logits(batch)
+        logits = fitting.logits(live[0].classifier, batch)
         for track in live:
             with contained([track]):
                 track.take(logits, positions, keep_logits=options.keep_logits)

@@ -58,21 +58,11 @@ class Store:
 
     def read(self, folder: Path) -> Result | None:
         """The result in a cell's folder, or None where it is not finished."""
-        path = folder / RESULT
-        try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise ResultsError(f"cannot read {path}: {error.strerror}") from error
-        return Result.from_json(text, where=path)
+        return read_result(folder)
 
     def finished(self, folder: Path) -> Result | None:
         """The result of a cell that needs no more work: measured well, with its predictions beside it."""
-        result = self.read(folder)
-        if result is None or result.status != "ok" or not (folder / PREDICTIONS).is_file():
-            return None
-        return result
+        return finished_result(folder)
 
     def results(self) -> Iterator[tuple[Path, Result]]:
         """Every result below the root with its folder, in the order of the folders' names."""
@@ -173,6 +163,30 @@ class CellWriter:
         """Write the result, which makes the cell count as finished; then the shards may go."""
         write_result(self.folder, result)
         shutil.rmtree(self.shards, ignore_errors=True)
+
+
+def read_result(folder: Path) -> Result | None:
+    """The result in a cell's folder, or None where there is none yet.
+
+    Raises:
+        ResultsError: it cannot be read, or was written by a newer version.
+    """
+    path = folder / RESULT
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ResultsError(f"cannot read {path}: {error.strerror}") from error
+    return Result.from_json(text, where=path)
+
+
+def finished_result(folder: Path) -> Result | None:
+    """The result of a cell that needs no more work, or None."""
+    result = read_result(folder)
+    if result is None or result.status != "ok" or not (folder / PREDICTIONS).is_file():
+        return None
+    return result
 
 
 def write_result(folder: Path, result: Result) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.faults import describe
 from benchmark.metrics import evaluate
 from benchmark.planning import Cell
 from benchmark.predictions import Header, read_predictions, score
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from models_zoo.classifier import Classifier
 
     Positions = NDArray[np.int64]
-
-_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Track:
@@ -257,21 +254,3 @@ def contained(tracks: Sequence[Track]) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - recorded as the result of the cells it belongs to
         for track in tracks:
             track.failure = track.failure or error
-
-
-def describe(error: BaseException) -> dict[str, Any]:
-    """An error as plain data; where it arose is kept only for errors that are not the user's."""
-    if isinstance(error, UserError):
-        return {"type": type(error).__name__, "message": error.message, "hint": error.hint, "user": True}
-    full = isinstance(error, OSError) and error.errno in _DISK_IS_FULL
-    where = traceback.extract_tb(error.__traceback__)
-    frame = f"{where[-1].name} (line {where[-1].lineno})" if where else None
-    return {
-        "type": type(error).__name__,
-        "message": str(error) or type(error).__name__,
-        "hint": "make room or choose another --results folder; the same command then goes on"
-        if full
-        else None,
-        "user": False,
-        "where": frame,
-    }

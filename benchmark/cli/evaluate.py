@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -90,7 +94,8 @@ def evaluate(
     """Evaluate models on shifts: accuracy, worst group and effective robustness, each with its interval."""
     from benchmark.cli.own import declared
     from benchmark.cli.table import print_rows
-    from benchmark.cli.terminal import complain, print_json
+    from benchmark.cli.terminal import complain, print_json, remark
+    from benchmark.faults import faults_of, recovered
     from benchmark.planning import plan, with_references
     from benchmark.report import build_rows, document
     from benchmark.store import Store, results_home
@@ -178,18 +183,24 @@ def evaluate(
         )
         measured = keep_checks(measured, checks, work.cells)
     rows = build_rows([(cell.folder, measured[cell.folder]) for cell in work.cells], baseline=baseline)
+    run_now = [measured[cell.folder] for cell in work.cells if cell.folder not in work.finished]
+    faults = [*faults_of(run_now), *recovered(run_now)]
     if as_json:
-        print_json(document(rows))
+        print_json({**document(rows), "faults": [fault.to_json() for fault in faults]})
     else:
         print_rows(rows)
         if checks:
             from benchmark.cli.check import print_agreements
 
             print_agreements(checks, work.cells)
-    failures = [row.result for row in rows if row.result.status == "error"]
-    for result in failures:
-        cause = result.error or {}
-        complain(f"{result.model} on {result.shift}: {cause.get('message')}", hint=cause.get("hint"))
+    failures = [result for result in run_now if result.status == "error"]
+    if failures:
+        remark(
+            f"{len(failures)} of {len(run_now)} evaluations failed; what was measured is kept, "
+            "and the same command does the rest"
+        )
+    for fault in faults:
+        (remark if fault.recovered else complain)(fault.headline(), hint=fault.hint)
     for hint, names in missing.items():
         listed = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
         complain(f"not evaluated, since the images are not on this machine: {listed}", hint=hint)
@@ -268,16 +279,29 @@ def _show(display: Progress, task: TaskID, done: int, total: int) -> None:
     display.update(task, completed=done, total=total)
 
 
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM, with which schedulers end a job, is Ctrl-C within the block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python handles signals nowhere else
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+
+
 def _run(work: Plan, options: Options) -> dict[Path, Result]:
     """Run the passes under one progress display."""
-    from benchmark.cli.terminal import progress
+    from benchmark.cli.terminal import progress, remark
     from benchmark.runner import run_pass
 
     measured = {}
-    with progress() as display:
+    with _terminable(), progress() as display:
         for one in work.passes:
             task = display.add_task(f"{one.source}: {len(one.cells)} evaluations", total=None)
-            results = run_pass(one, options=options, progress=partial(_show, display, task))
+            results = run_pass(one, options=options, progress=partial(_show, display, task), notice=remark)
             folders = {(cell.model_digest, cell.shift_digest): cell.folder for cell in one.cells}
             for result in results:
                 measured[folders[result.model_digest, result.shift_digest]] = result

@@ -69,6 +69,16 @@ def complain(message: str, *, hint: str | None = None) -> None:
         console.print(f"  [cyan]→[/] {escape(hint)}", soft_wrap=True)
 
 
+def remark(message: str, *, hint: str | None = None) -> None:
+    """Something on stderr that a user wants to know of and that is no error."""
+    from rich.markup import escape
+
+    console = err()
+    console.print(f"[yellow]note:[/] {escape(message)}", soft_wrap=True)
+    if hint:
+        console.print(f"  [cyan]→[/] {escape(hint)}", soft_wrap=True)
+
+
 def print_json(document: Any) -> None:
     """One JSON document on stdout and nothing else."""
     sys.stdout.write(json.dumps(document, indent=1, allow_nan=False) + "\n")

@@ -239,12 +239,17 @@ def test_a_full_disk_fails_what_does_not_fit_and_loses_nothing_else(trained_cach
     arguments = ["eval", "--model", "constant", "--model", "digits-cnn", "-s", "digits", "--json"]
     assert run(["train", "digits-cnn"]) == 0
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
-    assert done.returncode == 1, done.stderr
-    rows = {row["model"]: row for row in json.loads(done.stdout)["results"]}
+    assert done.returncode == 2, done.stderr
+    document = json.loads(done.stdout)
+    rows = {row["model"]: row for row in document["results"]}
+    (fault,) = document["faults"]
+    assert fault["cells"] == [{"model": "digits-cnn", "shift": "digits"}]
+    assert "make room" in fault["hint"]
     assert rows["constant"]["status"] == "ok"
     assert rows["digits-cnn"]["status"] == "error"
     assert "make room" in rows["digits-cnn"]["error"]["hint"]
-    assert "make room" in done.stderr
+    assert done.stderr.count("make room") == 1
+    assert "1 of 2 evaluations failed" in done.stderr
     assert "Traceback" not in done.stderr
     (stored,) = (path for path in Path("results").rglob(RESULT) if "digits-cnn@" in str(path))
     assert json.loads(stored.read_text(encoding="utf-8"))["status"] == "error"

@@ -56,7 +56,8 @@ def finished(world: Path) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("sent", "shards", "code"), [(signal.SIGKILL, 1, -9), (signal.SIGKILL, 3, -9), (signal.SIGINT, 2, 130)]
+    ("sent", "shards", "code"),
+    [(signal.SIGKILL, 1, -9), (signal.SIGKILL, 3, -9), (signal.SIGINT, 2, 130), (signal.SIGTERM, 1, 130)],
 )
 def test_killed_and_run_again(
     world: Path, finished: bytes, tmp_path: Path, sent: signal.Signals, shards: int, code: int
@@ -77,7 +78,7 @@ def test_killed_and_run_again(
     process.send_signal(sent)
     _, complaint = process.communicate(timeout=60)
     assert process.returncode == code
-    if sent == signal.SIGINT:
+    if code == 130:
         assert "run the same command again" in complaint
         assert "Traceback" not in complaint
     assert not list(tmp_path.rglob(RESULT))
@@ -113,3 +114,5 @@ def test_an_image_broken_after_it_was_added_fails_its_cell_by_name(
         broken.write_bytes(original)
         os.utime(broken, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert run(command(world, tmp_path)) == 0
+    (path,) = tmp_path.rglob(PREDICTIONS)
+    assert path.read_bytes() == finished
