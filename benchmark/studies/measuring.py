@@ -151,7 +151,7 @@ def _side_by_side(waves: Sequence[Sequence[Job]], results: Path, data_dir: Path 
         return
     # Not forked: torch's threads do not survive that.
     context = get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin) as pool:
         try:
             for wave in waves:
                 futures = [pool.submit(_work, job, results, data_dir) for job in wave]
@@ -162,10 +162,23 @@ def _side_by_side(waves: Sequence[Sequence[Job]], results: Path, data_dir: Path 
             raise
 
 
-def _one_thread() -> None:
+def _begin() -> None:
+    import threading
+
     import torch
 
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for good: its siblings keep the queue open."""
+    from multiprocessing import parent_process
+
+    parent = parent_process()
+    assert parent is not None, "this runs in a worker"
+    parent.join()
+    os._exit(1)
 
 
 def _work(job: Job, results: Path, data_dir: Path | None) -> str:

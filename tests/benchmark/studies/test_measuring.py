@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +82,53 @@ def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
     assert recipe_of(spec).stages[0].epochs == 1
     with pytest.raises(AssertionError):
         measure([Job(spec=spec), Job(spec=spec)], setting=Setting(seeds=(0, 1), results=tmp_path))
+
+
+LONG = """
+from pathlib import Path
+from benchmark.studies.measuring import Job, measure
+from benchmark.studies.study import Setting
+from tests.benchmark.studies.test_measuring import short
+
+if __name__ == "__main__":
+    jobs = [Job(spec=short(name, epochs=100_000)) for name in ("long-a", "long-b")]
+    measure(jobs, setting=Setting(seeds=(0, 1), results=Path({results!r})))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes under /proc")
+def test_no_worker_outlives_a_killed_run(tmp_path: Path) -> None:
+    script = tmp_path / "long.py"
+    script.write_text(LONG.format(results=str(tmp_path / "results")))
+    root = Path(__file__).parents[3]
+    run = subprocess.Popen([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": str(root)})
+    try:
+        assert waited(lambda: len(workers(run.pid)) >= 2, seconds=120), "the workers began"
+        begun = workers(run.pid)
+    finally:
+        run.kill()
+        run.wait()
+    assert waited(lambda: not any(Path(f"/proc/{pid}").is_dir() for pid in begun), seconds=60)
+
+
+def workers(parent: int) -> list[int]:
+    """The pool's processes that are past their start, when they can watch their parent."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError, ValueError, IndexError):
+            own = (folder / "stat").read_text().rpartition(")")[2].split()
+            spawned = b"spawn_main" in (folder / "cmdline").read_bytes()
+            threads = len(list((folder / "task").iterdir()))
+            if int(own[1]) == parent and spawned and threads >= 2:
+                found.append(int(folder.name))
+    return found
+
+
+def waited(true: Callable[[], bool], *, seconds: float) -> bool:
+    """Whether it becomes true in that time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(0.2)
+    return true()
