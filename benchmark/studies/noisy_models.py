@@ -44,15 +44,17 @@ class Sizes:
         tune: epochs of LoRA and of fine-tuning; the rates at which both start are those of the highest
             accuracy on the reference.
         shares: percent of the data that the scratch models of a line learn from.
+        scratch: epochs of theirs, None for those of their recipe.
     """
 
     rates: tuple[float, ...] = GRID
     pretrain: int | None = None
     tune: int = 20
     shares: tuple[int, ...] = (10, 25, 50, 75, 100)
+    scratch: int | None = None
 
 
-SMOKE = Sizes(rates=(0.0, 0.3), pretrain=1, tune=2, shares=(25, 50, 75, 100))
+SMOKE = Sizes(rates=(0.0, 0.3), pretrain=1, tune=1, shares=(25, 50, 100), scratch=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,22 +193,28 @@ def scratch_models(suite: Suite, sizes: Sizes, *, seed: int) -> list[ModelSpec]:
     if suite.scratch is None:
         return []
     base = MODELS.get(suite.scratch)
-    return [variant(base, share=None if share == 100 else share, seed=seed) for share in sizes.shares]
+    specs = [variant(base, share=None if share == 100 else share, seed=seed) for share in sizes.shares]
+    return [_of_length(spec, sizes.scratch) for spec in specs]
 
 
 def pretrained(pretext: Pretext, sizes: Sizes, *, rate: float, seed: int) -> ModelSpec:
     """The model of a pre-training with noise at a rate."""
-    from models_zoo.recipe import recipe_of
     from models_zoo.spec import MODELS
     from models_zoo.variants import variant
     from shifts.label_noise import LabelNoise
 
     noise = LabelNoise(kind=pretext.noise, rate=rate) if rate else None
     spec = variant(MODELS.get(pretext.model), noise=noise, seed=seed)
-    epochs = sizes.pretrain or pretext.epochs
+    return _of_length(spec, sizes.pretrain or pretext.epochs)
+
+
+def _of_length(spec: ModelSpec, epochs: int | None) -> ModelSpec:
+    """The model after so many epochs of every stage; None leaves those of its recipe."""
+    from models_zoo.recipe import recipe_of
+
     if epochs is None:
         return spec
-    recipe = recipe_of(spec)
+    recipe = dataclasses.replace(recipe_of(spec), keep=())
     stages = tuple(dataclasses.replace(stage, epochs=epochs) for stage in recipe.stages)
     return dataclasses.replace(spec, recipe=dataclasses.replace(recipe, stages=stages))
 
