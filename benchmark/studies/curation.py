@@ -47,12 +47,7 @@ def run(setting: Setting) -> Findings:
     numbers = {"headline": plan.headline, "seeds": rows, "means": means(rows, plan)}
     return Findings(
         study=NAME,
-        configuration={
-            "suite": setting.suite,
-            **dataclasses.asdict(plan),
-            "seeds": list(setting.seeds),
-            "smoke": setting.smoke,
-        },
+        configuration=setting.described(dataclasses.asdict(plan)),
         numbers=numbers,
         tables=(table(numbers),),
         verdicts=verdicts(numbers),
@@ -78,9 +73,10 @@ def jobs(setting: Setting) -> list[Job]:
 
 def of_seed(measured: Measured, plan: Plan, *, seed: int) -> dict[str, Any]:
     """The line of a seed (accuracy against worst-group accuracy), and every model against it."""
-    from benchmark.lines import BaselinePoint, fit_baseline
+    from benchmark.lines import fit_baseline
     from benchmark.robustness import effective_robustness
     from benchmark.studies.synthetic_models import line_members
+    from benchmark.studies.synthetic_numbers import line_numbers
 
     def score(model: str, metric: str) -> Any:
         found = measured.metric(model, plan.measured, metric)
@@ -88,20 +84,10 @@ def of_seed(measured: Measured, plan: Plan, *, seed: int) -> dict[str, Any]:
         return found
 
     names = line_members(plan.suite, plan.sizes, reference=plan.reference, seed=seed)["shares"]
-    points = []
-    for name in names:
-        first, second = measured.accuracy(name, plan.reference), score(name, WORST)
-        points.append(
-            BaselinePoint(
-                model=name,
-                reference_accuracy=first.value,
-                reference_n=first.n,
-                shift_accuracy=second.value,
-                shift_n=second.n,
-                family="standard",
-            )
-        )
-    fit = fit_baseline(points, reference=plan.reference, shift=plan.measured)
+    some = [
+        measured.point(name, reference=plan.reference, shift=plan.measured, metric=WORST) for name in names
+    ]
+    fit = fit_baseline(some, reference=plan.reference, shift=plan.measured)
     models: dict[str, Any] = {start: {} for start in STARTS}
     for (start, number), spec in curation_models(plan, seed=seed).items():
         on_reference, worst = measured.accuracy(spec.name, plan.reference), score(spec.name, WORST)
@@ -111,12 +97,7 @@ def of_seed(measured: Measured, plan: Plan, *, seed: int) -> dict[str, Any]:
             BALANCED: score(spec.name, BALANCED).to_json(),
             "effective_robustness": effective_robustness(fit, on_reference, worst).to_json(),
         }
-    line = {key: getattr(fit, key) for key in ("slope", "intercept", "r2", "residual_sd", "n_models")}
-    members = [
-        {"model": one.model, "reference": one.reference_accuracy, "shift": one.shift_accuracy}
-        for one in fit.members
-    ]
-    return {"seed": seed, "line": {**line, "flags": list(fit.flags), "members": members}, "models": models}
+    return {"seed": seed, "line": line_numbers(fit), "models": models}
 
 
 def _size(number: int) -> str:

@@ -66,12 +66,7 @@ def run(setting: Setting) -> Findings:
     }
     return Findings(
         study=NAME,
-        configuration={
-            "suite": setting.suite,
-            **dataclasses.asdict(plan),
-            "seeds": list(setting.seeds),
-            "smoke": setting.smoke,
-        },
+        configuration=setting.described(dataclasses.asdict(plan)),
         numbers=numbers,
         tables=tables(numbers),
         verdicts=verdicts(numbers),
@@ -96,10 +91,14 @@ def of_seed(measured: Measured, plan: Plan, *, seed: int) -> dict[str, Any]:
     """The line of a seed, and where every combination stands against it."""
     from benchmark.lines import fit_baseline
     from benchmark.robustness import effective_robustness
+    from benchmark.studies.synthetic_numbers import line_numbers
 
     reference, shift = plan.reference, plan.shift
     fit = fit_baseline(
-        [point(measured, plan, name) for name in line_names(plan, seed=seed)],
+        [
+            measured.point(name, reference=reference, shift=shift, metric=plan.metric)
+            for name in line_names(plan, seed=seed)
+        ],
         reference=reference,
         shift=shift,
     )
@@ -113,12 +112,7 @@ def of_seed(measured: Measured, plan: Plan, *, seed: int) -> dict[str, Any]:
             "effective_robustness": effective_robustness(fit, on_reference, on_shift).to_json(),
             **{other: score(measured, plan, name, other).to_json() for other in plan.others},
         }
-    line = {key: getattr(fit, key) for key in ("slope", "intercept", "r2", "residual_sd", "n_models")}
-    members = [
-        {"model": one.model, "reference": one.reference_accuracy, "shift": one.shift_accuracy}
-        for one in fit.members
-    ]
-    return {"seed": seed, "line": {**line, "flags": list(fit.flags), "members": members}, "models": found}
+    return {"seed": seed, "line": line_numbers(fit), "models": found}
 
 
 def score(measured: Measured, plan: Plan, model: str, shift: str) -> Estimate:
@@ -126,21 +120,6 @@ def score(measured: Measured, plan: Plan, model: str, shift: str) -> Estimate:
     found = measured.metric(model, shift, plan.metric)
     assert found is not None, "the suite's shifts have its metric"
     return found
-
-
-def point(measured: Measured, plan: Plan, model: str) -> Any:
-    """A scratch model, for the line."""
-    from benchmark.lines import BaselinePoint
-
-    first, second = measured.accuracy(model, plan.reference), score(measured, plan, model, plan.shift)
-    return BaselinePoint(
-        model=model,
-        reference_accuracy=first.value,
-        reference_n=first.n,
-        shift_accuracy=second.value,
-        shift_n=second.n,
-        family="standard",
-    )
 
 
 def means(rows: Sequence[Mapping[str, Any]], plan: Plan) -> dict[str, Any]:

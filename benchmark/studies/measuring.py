@@ -76,11 +76,14 @@ class Measured:
 
         return read_predictions(self.cells[model, shift][0] / PREDICTIONS)
 
-    def point(self, model: str, *, reference: str, shift: str, family: str = "standard") -> BaselinePoint:
-        """Both accuracies, for a line."""
+    def point(
+        self, model: str, *, reference: str, shift: str, metric: str = "accuracy", family: str = "standard"
+    ) -> BaselinePoint:
+        """Accuracy on the reference and a metric on the shift, for a line."""
         from benchmark.lines import BaselinePoint
 
-        first, second = self.accuracy(model, reference), self.accuracy(model, shift)
+        first, second = self.accuracy(model, reference), self.metric(model, shift, metric)
+        assert second is not None, "a line is through models that have the metric"
         return BaselinePoint(
             model=model,
             reference_accuracy=first.value,

@@ -59,6 +59,10 @@ class Setting:
     data_dir: Path | None = None
     progress: Progress | None = None
 
+    def described(self, plan: Mapping[str, Any]) -> dict[str, Any]:
+        """A configuration: what is planned, with suite, seeds and size."""
+        return {"suite": self.suite, **plan, "seeds": list(self.seeds), "smoke": self.smoke}
+
     def say(self, what: str, done: int, total: int) -> None:
         """Report progress to whoever listens."""
         if self.progress is not None:

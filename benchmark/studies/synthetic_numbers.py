@@ -9,7 +9,7 @@ from benchmark.studies.synthetic_suites import ARMS
 
 if TYPE_CHECKING:
     from benchmark.estimate import Estimate
-    from benchmark.lines import BaselinePoint
+    from benchmark.lines import BaselineFit, BaselinePoint
 
 LINES = ("shares", "checkpoints")  # the first that there is counts in the verdicts
 
@@ -58,18 +58,20 @@ def of_seed(
         }
     return {
         "scratch": {"reference": best.reference_accuracy, "shift": best.shift_accuracy},
-        "lines": {
-            line: {
-                **{key: getattr(fit, key) for key in ("slope", "intercept", "r2", "residual_sd", "n_models")},
-                "flags": list(fit.flags),
-                "members": [
-                    {"model": one.model, "reference": one.reference_accuracy, "shift": one.shift_accuracy}
-                    for one in fit.members
-                ],
-            }
-            for line, fit in fits.items()
-        },
+        "lines": {line: line_numbers(fit) for line, fit in fits.items()},
         "models": models,
+    }
+
+
+def line_numbers(fit: BaselineFit) -> dict[str, Any]:
+    """A line of scratch models and its members, as plain JSON values."""
+    return {
+        **{key: getattr(fit, key) for key in ("slope", "intercept", "r2", "residual_sd", "n_models")},
+        "flags": list(fit.flags),
+        "members": [
+            {"model": one.model, "reference": one.reference_accuracy, "shift": one.shift_accuracy}
+            for one in fit.members
+        ],
     }
 
 

@@ -53,13 +53,7 @@ def run(setting: Setting) -> Findings:
     numbers: dict[str, Any] = {"shifts": shifts, "by_support": by_support(shifts)}
     return Findings(
         study=NAME,
-        configuration={
-            "suite": setting.suite,
-            **configured(suite),
-            **dataclasses.asdict(sizes),
-            "seeds": list(setting.seeds),
-            "smoke": setting.smoke,
-        },
+        configuration=setting.described({**configured(suite), **dataclasses.asdict(sizes)}),
         numbers=numbers,
         tables=tables(shifts),
         verdicts=verdicts(numbers),

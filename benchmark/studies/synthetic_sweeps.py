@@ -69,12 +69,9 @@ def run(setting: Setting) -> Findings:
     }
     return Findings(
         study=NAME,
-        configuration={
-            "suite": setting.suite,
-            **{key: value for key, value in dataclasses.asdict(plan).items() if key != "suite"},
-            "seeds": list(setting.seeds),
-            "smoke": setting.smoke,
-        },
+        configuration=setting.described(
+            {key: value for key, value in dataclasses.asdict(plan).items() if key != "suite"}
+        ),
         numbers=numbers,
         tables=tables(numbers),
         verdicts=verdicts(numbers),

@@ -9,11 +9,20 @@ from typing import Any
 
 import pytest
 
-from benchmark.studies import nmtune, noisy_pretraining, support_planted, synthetic_shifts
+from benchmark.studies import (
+    curation,
+    interventions,
+    nmtune,
+    noisy_pretraining,
+    support_planted,
+    synthetic_shifts,
+)
 from benchmark.studies.study import STUDIES, Verdict
 
 Derive = Callable[[Mapping[str, Any]], tuple[Verdict, ...]]
 RECORDED: dict[str, Derive] = {
+    "curation-cifar10": curation.verdicts,
+    "interventions-digits": interventions.verdicts,
     "nmtune-digits": nmtune.verdicts,
     "noisy-pretraining-digits": noisy_pretraining.verdicts,
     "synthetic-shifts-digits": synthetic_shifts.verdicts,
