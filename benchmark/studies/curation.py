@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.studies.claims import above, percent, points, within
 from benchmark.studies.curation_models import ALL, STARTS, SUITES, Plan, cells, curation_jobs, curation_models
 from benchmark.studies.study import STUDIES, Findings, Setting, Study, Table, Verdict
+from benchmark.studies.synthetic_suites import with_protocol
 
 if TYPE_CHECKING:
     from benchmark.studies.measuring import Job, Measured
@@ -47,7 +48,7 @@ def run(setting: Setting) -> Findings:
     numbers = {"headline": plan.headline, "seeds": rows, "means": means(rows, plan)}
     return Findings(
         study=NAME,
-        configuration=setting.described(dataclasses.asdict(plan)),
+        configuration=setting.described(with_protocol(plan)),
         numbers=numbers,
         tables=(table(numbers),),
         verdicts=verdicts(numbers),

@@ -27,6 +27,7 @@ from benchmark.studies.intervention_models import (
     line_names,
 )
 from benchmark.studies.study import STUDIES, Findings, Setting, Study, Table, Verdict
+from benchmark.studies.synthetic_suites import with_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +67,7 @@ def run(setting: Setting) -> Findings:
     }
     return Findings(
         study=NAME,
-        configuration=setting.described(dataclasses.asdict(plan)),
+        configuration=setting.described(with_protocol(plan)),
         numbers=numbers,
         tables=tables(numbers),
         verdicts=verdicts(numbers),

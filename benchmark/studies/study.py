@@ -61,7 +61,7 @@ class Setting:
 
     def described(self, plan: Mapping[str, Any]) -> dict[str, Any]:
         """A configuration: what is planned, with suite, seeds and size."""
-        return {"suite": self.suite, **plan, "seeds": list(self.seeds), "smoke": self.smoke}
+        return {**plan, "suite": self.suite, "seeds": list(self.seeds), "smoke": self.smoke}
 
     def say(self, what: str, done: int, total: int) -> None:
         """Report progress to whoever listens."""

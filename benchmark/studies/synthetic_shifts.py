@@ -19,7 +19,7 @@ from benchmark.studies.claims import above, points, within
 from benchmark.studies.study import STUDIES, Findings, Setting, Study, Table, Verdict, decided
 from benchmark.studies.synthetic_models import line_members, scratch_jobs, tuned_jobs, tuned_names
 from benchmark.studies.synthetic_numbers import arms_in, by_support, lines_in, means, of_seed
-from benchmark.studies.synthetic_suites import SUITES, Sizes, Suite
+from benchmark.studies.synthetic_suites import SUITES, Sizes, Suite, configured
 
 if TYPE_CHECKING:
     from benchmark.studies.measuring import Job, Measured
@@ -83,12 +83,6 @@ def jobs(setting: Setting) -> list[Job]:
             *tuned_jobs(suite, sizes, name=setting.suite, seed=seed),
         )
     ]
-
-
-def configured(suite: Suite) -> dict[str, Any]:
-    """What of a suite decides numbers; what is trained how much is said apart."""
-    aside = ("sizes", "small", "smoke")
-    return {name: value for name, value in dataclasses.asdict(suite).items() if name not in aside}
 
 
 def of_shift(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from models_zoo.recipe import Augmentation
+from shifts.digest import canonical
 
 Changes = str | tuple[Augmentation, ...] | None
 METHODS = ("ft", "lp-ft")
@@ -98,6 +100,19 @@ class Suite:
     limit: int | None = None
     sizes: Sizes = field(default_factory=Sizes)
     small: Sizes = SMOKE
+
+
+def configured(suite: Suite) -> dict[str, Any]:
+    """What of a suite decides numbers, as plain values; how much is trained is said apart."""
+    aside = ("sizes", "small", "smoke")
+    return {name: value for name, value in dataclasses.asdict(suite).items() if name not in aside}
+
+
+def with_protocol(plan: Any) -> dict[str, Any]:
+    """The fields of a study's plan as plain values, what decides numbers of its suite among them."""
+    fields = {one.name: getattr(plan, one.name) for one in dataclasses.fields(plan)}
+    suite = fields.pop("suite")
+    return {**canonical(fields), "protocol": configured(suite)}
 
 
 _DIGITS = "models_zoo.sources.digits_models"

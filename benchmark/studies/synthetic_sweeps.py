@@ -25,6 +25,7 @@ from benchmark.studies.sweep_models import (
     tried_on,
     with_bias,
 )
+from benchmark.studies.synthetic_suites import with_protocol
 
 if TYPE_CHECKING:
     from benchmark.estimate import Estimate
@@ -69,9 +70,7 @@ def run(setting: Setting) -> Findings:
     }
     return Findings(
         study=NAME,
-        configuration=setting.described(
-            {key: value for key, value in dataclasses.asdict(plan).items() if key != "suite"}
-        ),
+        configuration=setting.described(with_protocol(plan)),
         numbers=numbers,
         tables=tables(numbers),
         verdicts=verdicts(numbers),
