@@ -26,30 +26,12 @@ from models_zoo.tuning.tuned import tuned
 from shifts.data import load_shift
 from shifts.errors import UserError
 from shifts.label_noise import LabelNoise
+from tests.models_zoo.run_together import Pair
 
 HALF = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 CONTRASTIVE = Augmentation(function="models_zoo.contrastive:Contrastive", parameters={"caption": CAPTION})
-PAIR = "tests.models_zoo.test_contrastive:Pair"
+PAIR = "tests.models_zoo.run_together:Pair"
 NOISE = "models_zoo.sources.digits_models:pixel_noise"
-
-
-class Pair(nn.Module):
-    """Towers without batch statistics, so that a batch can be split; with dropout, drawn for each pass."""
-
-    def __init__(self, num_classes: int, *, dropout: float = 0.0) -> None:
-        super().__init__()
-        towers = TwoTower(vocabulary=VOCABULARY, width=2, dim=8)
-        self.visual = nn.Sequential(
-            nn.Flatten(), nn.Linear(768, 16), nn.ReLU(), nn.Dropout(dropout), nn.Linear(16, 8)
-        )
-        self.text, self.tokenise = nn.ModuleList([towers.embedding, towers.text]), towers.tokenise
-        self.logit_scale = nn.Parameter(torch.tensor(1.0))
-
-    def forward(self, images: torch.Tensor, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.visual(images), self.text[1](self.text[0](tokens))
-
-    def inverse_temperature(self) -> torch.Tensor:
-        return self.logit_scale.exp()
 
 
 def stage(**changes: object) -> Stage:

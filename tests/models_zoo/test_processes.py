@@ -66,23 +66,14 @@ def test_one_process_changes_nothing() -> None:
     assert alone.add_up([], torch.tensor(2.0), stop=True) == (torch.tensor(2.0), True)
 
 
-def test_the_weights_of_two_processes_are_those_of_one(tmp_path: Path) -> None:
-    (tmp_path / "one").mkdir()
-    (tmp_path / "two").mkdir()
-    main(tmp_path / "one")
-    script = Path(__file__).with_name("run_together.py")
-    ended(started([str(script), str(tmp_path / "two")], tmp_path))
-    for name in RUNS:
-        one, two = (load_file(tmp_path / folder / f"{name}.safetensors") for folder in ("one", "two"))
-        for key, tensor in one.items():
-            torch.testing.assert_close(two[key], tensor, rtol=1e-4, atol=1e-6, msg=f"{name}: {key}")
-
-
-def test_the_command_in_two_processes_is_stopped_and_goes_on(trained_cache: Path, tmp_path: Path) -> None:
-    spec = MODELS.get("digits-mlp-w16-f10")
-    order = ["-m", "benchmark.cli", "train", spec.name, "--save-every", "0", "--json"]
-    processes = started(order, tmp_path)
-    deadline = time.monotonic() + 120
+def test_two_processes_train_as_one_stop_together_and_go_on(trained_cache: Path, tmp_path: Path) -> None:
+    """In one, because every process takes seconds to start: trainings of RUNS, then one that is stopped."""
+    spec, folder = MODELS.get("digits-mlp-w16-f10"), tmp_path / "two"
+    folder.mkdir()
+    command = ["train", spec.name, "--json"]
+    script = str(Path(__file__).with_name("run_together.py"))
+    processes = started([script, str(folder), *command, "--save-every", "0"], tmp_path)
+    deadline = time.monotonic() + 240
     while not list(tmp_path.rglob(STATE)):
         assert processes[0].poll() is None and time.monotonic() < deadline, processes[0].communicate()
         time.sleep(0.005)
@@ -90,17 +81,25 @@ def test_the_command_in_two_processes_is_stopped_and_goes_on(trained_cache: Path
     for process in processes:
         process.communicate(timeout=120)
     assert [process.returncode for process in processes] == [130, 130]
+
+    (tmp_path / "one").mkdir()
+    main(tmp_path / "one")
+    for name in RUNS:
+        one, two = (load_file(where / f"{name}.safetensors") for where in (tmp_path / "one", folder))
+        for key, tensor in one.items():
+            torch.testing.assert_close(two[key], tensor, rtol=1e-4, atol=1e-6, msg=f"{name}: {key}")
+
     (state,) = tmp_path.rglob(STATE)
     with safe_open(state, framework="pt") as file:
         begun = json.loads(file.metadata()["robustbench_shift"])
     assert begun["how"]["processes"] == 2
     assert begun["step"] > 0
-    out, nothing = ended(started([part for part in order if part not in ("--save-every", "0")], tmp_path))
+    out, nothing = ended(started(["-m", "benchmark.cli", *command], tmp_path))
     assert not nothing, "the first one tells"
     told = json.loads(out)
     assert not state.exists()
     with safe_open(told["weights"], framework="pt") as file:
         assert json.loads(file.metadata()["robustbench_shift"])["processes"] == 2
-    one = load_file(train(spec))
+    alone = load_file(train(spec))
     for key, tensor in load_file(told["weights"]).items():
-        torch.testing.assert_close(tensor, one[key], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(tensor, alone[key], rtol=1e-3, atol=1e-4)
