@@ -69,6 +69,6 @@ _register(
     title=": vehicle or animal, in colours that mostly tell",
     classes=2,
     label_space="cifar10-kinds",
-    training_data=("cifar10-kinds-tinted-0.9", "cifar10"),
+    training_data=("cifar10-kinds", "cifar10"),
     suite="cifar10-kinds-tinted-0.9",
 )
