@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import torch
 
 from benchmark.claims import claimed
 from benchmark.memory import Fitting
 from benchmark.planning import Cell, Pass
+from benchmark.reading import Chunk, Reader, Wanted
 from benchmark.store import finished_result
-from benchmark.track import Track, contained, streams_of
+from benchmark.track import Stream, Track, contained, places_of, rows_of, streams_of
 from models_zoo.loading import load_spec
-from models_zoo.preprocessing import for_cropped, prepare
+from models_zoo.preprocessing import prepare
 from shifts.data import Examples, Shift, load_examples
 from shifts.labels import ANY
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from benchmark.result import Result
     from models_zoo.classifier import Classifier
+    from models_zoo.spec import Preprocess
 
     Positions = NDArray[np.int64]
-    Decoded = list["NDArray[np.uint8] | Exception"]
 
 Progress = Callable[[int, int], None]
 Notice = Callable[[str], None]
 BATCH_SIZE = 256
-READ_AHEAD = 2
 PATIENCE = 0.5  # seconds between two looks whether another process is done
 
 
@@ -49,6 +48,8 @@ class Options:
         workers: threads that decode ahead of the models.
         keep_logits: store float16 logits beside the predictions.
         data_dir: where local copies lie, if not in the cache.
+        image_cache: True keeps prepared images for the next run, False neither keeps nor takes any; None
+            takes what is kept, and keeps what several models have seen.
     """
 
     device: str = "auto"
@@ -56,6 +57,7 @@ class Options:
     workers: int = 1
     keep_logits: bool = False
     data_dir: Path | None = None
+    image_cache: bool | None = None
 
 
 def run_pass(
@@ -95,55 +97,86 @@ def _measured(work: Pass, *, options: Options, progress: Progress | None) -> Ite
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     examples = load_examples(work.source, work.split, data_dir=options.data_dir)
     tracks = _open_tracks(work.cells, examples, options=options)
-    fitting = Fitting()
+    streams, fitting = streams_of(tracks), Fitting()
+    reader = _reader(streams, examples, content=work.cells[0].content, options=options)
     try:
-        _evaluate(tracks, examples, fitting=fitting, options=options, progress=progress)
+        _evaluate(tracks, reader, streams, options=options, fitting=fitting, progress=progress)
     except BaseException:
         # Ctrl-C and the like: what was measured since the last shard stays, too.
         for track in tracks:
             with contained([track]):
                 track.flush()
         raise
+    finally:
+        reader.close()
     timing = {"started": started, "pass_seconds": round(time.perf_counter() - clock, 3)}
     for track in tracks:
         cut = None if track.failure is not None else fitting.largest(track.classifier)
         yield track.close(timing if cut is None else {**timing, "batch_size": cut})
 
 
+def _reader(streams: Sequence[Stream], examples: Examples, *, content: str, options: Options) -> Reader:
+    """What the streams need of the images: decoded for perturbations, prepared for the models otherwise."""
+    live = [track for stream in streams for track in stream.tracks]
+    several = len({id(track.classifier) for track in live}) > 1
+    forms: dict[Preprocess, list[Wanted]] = {}
+    for stream in streams:
+        for geometry, models in () if stream.perturbed else stream.geometries.items():
+            forms.setdefault(geometry, []).append(rows_of([track for one in models for track in one]))
+    return Reader(
+        examples,
+        content=content,
+        decoded=Wanted.union([rows_of(stream.tracks) for stream in streams if stream.perturbed]),
+        geometries={geometry: Wanted.union(parts) for geometry, parts in forms.items()},
+        cached=options.image_cache is not False,
+        fill=several if options.image_cache is None else options.image_cache,
+    )
+
+
 def _evaluate(
     tracks: Sequence[Track],
-    examples: Examples,
+    reader: Reader,
+    streams: Sequence[Stream],
     *,
-    fitting: Fitting,
     options: Options,
+    fitting: Fitting,
     progress: Progress | None,
 ) -> None:
     """The loop. A failure inside a block ends the cells the block works for, and no other."""
-    streams = streams_of(tracks)
     total = sum(track.rows_left for track in tracks)
-    for positions, images in _decoded(tracks, examples, options=options):
+    for chunk in reader.chunks(options.batch_size, workers=options.workers):
         for stream in streams:
-            rows = stream.claim(positions, images)
-            if not len(rows):
-                continue
+            stream.refuse(chunk.positions, chunk.broken)
             with contained(stream.tracks):
-                seen = stream.shift.perturb([images[row] for row in rows], positions[rows])
-                for models in stream.geometries:
-                    with contained([track for model in models for track in model]):
-                        own = models[0][0].classifier.spec.preprocess
-                        batch = prepare(seen, for_cropped(own, stream.shift.spec.cropped))
-                        for tracks_of_model in models:
-                            _predict(
-                                tracks_of_model, batch, positions[rows], fitting=fitting, options=options
-                            )
+                for models, batch, positions in _batches(stream, chunk):
+                    for of_model in models:
+                        _predict(of_model, batch, positions, fitting=fitting, options=options)
         if progress is not None:
             progress(total - sum(track.rows_left for track in tracks), total)
         if all(track.failure is not None for track in tracks):
             return  # nobody is left to read images for
 
 
+def _batches(stream: Stream, chunk: Chunk) -> Iterator[tuple[list[list[Track]], torch.Tensor, Positions]]:
+    """The models of a stream by geometry, each time with what they see and the rows it belongs to."""
+    rows = places_of(stream.tracks, chunk.positions)
+    if not len(rows):
+        return
+    seen = None
+    if stream.perturbed:
+        seen = stream.shift.perturb([chunk.images[row] for row in rows.tolist()], chunk.positions[rows])
+    for geometry, models in stream.geometries.items():
+        tracks = [track for of_model in models for track in of_model]
+        own = chunk.positions[places_of(tracks, chunk.positions) if seen is None else rows]
+        if not len(own):
+            continue
+        with contained(tracks):
+            batch = chunk.batch(geometry, own) if seen is None else prepare(seen, geometry)
+            yield models, batch, own
+
+
 def _predict(
-    tracks: Sequence[Track], batch: Any, positions: Positions, *, fitting: Fitting, options: Options
+    tracks: Sequence[Track], batch: torch.Tensor, positions: Positions, *, fitting: Fitting, options: Options
 ) -> None:
     """One forward pass for all cells of a model that see this batch."""
     live = [track for track in tracks if track.failure is None]
@@ -185,32 +218,3 @@ def _attempt(make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         return make(*arguments, **options)
     except Exception as error:  # noqa: BLE001 - becomes the result of the cells that need this, and only theirs
         return error
-
-
-def _decoded(
-    tracks: Sequence[Track], examples: Examples, *, options: Options
-) -> Iterator[tuple[Positions, Decoded]]:
-    """The rows that any cell still needs, in order, decoded ahead of the models by threads."""
-    wanted = [track.positions_left for track in tracks if track.failure is None]
-    if not wanted:
-        return
-    union = np.unique(np.concatenate(wanted))
-    chunks = [union[start : start + options.batch_size] for start in range(0, len(union), options.batch_size)]
-
-    def read(positions: Positions) -> Decoded:
-        return [_attempt(examples.image, row) for row in positions.tolist()]
-
-    with ThreadPoolExecutor(max(options.workers, 1), thread_name_prefix="decode") as pool:
-        ahead: deque[tuple[Positions, Future[Decoded]]] = deque()
-        try:
-            for chunk in chunks:
-                ahead.append((chunk, pool.submit(read, chunk)))
-                if len(ahead) > READ_AHEAD * max(options.workers, 1):
-                    positions, future = ahead.popleft()
-                    yield positions, future.result()
-            while ahead:
-                positions, future = ahead.popleft()
-                yield positions, future.result()
-        finally:
-            for _, future in ahead:
-                future.cancel()

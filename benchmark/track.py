@@ -14,9 +14,11 @@ from benchmark.metrics import evaluate
 from benchmark.planning import Cell
 from benchmark.predictions import Header, read_predictions, score
 from benchmark.provenance import model_card, provenance
+from benchmark.reading import Wanted, geometry_of
 from benchmark.result import Result
 from benchmark.store import CellWriter
 from models_zoo.heads import lacking
+from models_zoo.preprocessing import for_cropped
 from models_zoo.training_data import overlap_warnings
 from shifts.class_maps import best_accepted, in_shift_classes
 from shifts.data import Shift
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models_zoo.classifier import Classifier
+    from models_zoo.spec import Preprocess
 
     Positions = NDArray[np.int64]
 
@@ -195,23 +198,39 @@ class Stream:
     """Cells that see the same pixels: one perturbation of the source's images.
 
     Attributes:
-        geometries: the cells by the size their models want, and among those by model.
+        geometries: the cells by what their models have done to an image, and among those by model.
     """
 
     shift: Shift
     tracks: list[Track] = field(default_factory=list)
-    geometries: list[list[list[Track]]] = field(default_factory=list)
+    geometries: dict[Preprocess, list[list[Track]]] = field(default_factory=dict)
 
-    def claim(self, positions: Positions, images: Sequence[object]) -> Positions:
-        """Places in the batch that some cell needs; a cell that needs an unreadable image fails here."""
-        broken = [place for place, image in enumerate(images) if isinstance(image, Exception)]
+    @property
+    def perturbed(self) -> bool:
+        return bool(self.shift.spec.perturbations)
+
+    def refuse(self, positions: Positions, broken: Mapping[int, Exception]) -> None:
+        """Let the cells fail that need an image of the batch which cannot be read."""
         for track in self.tracks if broken else ():
-            hit = np.intersect1d(track.pending(positions), broken)
+            hit = np.intersect1d(track.pending(positions), list(broken))
             if len(hit):
-                error = images[hit[0]]
-                assert isinstance(error, Exception), "only places of errors are listed"
-                track.failure = error
-        return np.unique(np.concatenate([track.pending(positions) for track in self.tracks]))
+                track.failure = broken[int(hit[0])]
+
+
+def places_of(tracks: Sequence[Track], positions: Positions) -> Positions:
+    """Places in a batch of the source's rows that some of the cells need."""
+    return np.unique(np.concatenate([track.pending(positions) for track in tracks]))
+
+
+def rows_of(tracks: Sequence[Track]) -> Wanted:
+    """Rows of the source that cells need."""
+    return Wanted.union(
+        [
+            Wanted(now=track.positions_left, ever=track.shift.position)
+            for track in tracks
+            if track.failure is None
+        ]
+    )
 
 
 def streams_of(tracks: Sequence[Track]) -> list[Stream]:
@@ -221,11 +240,12 @@ def streams_of(tracks: Sequence[Track]) -> list[Stream]:
         if track.failure is None:
             streams.setdefault(_pixels(track.shift), Stream(track.shift)).tracks.append(track)
     for stream in streams.values():
-        geometries: dict[object, dict[int, list[Track]]] = {}
+        geometries: dict[Preprocess, dict[int, list[Track]]] = {}
         for track in stream.tracks:
-            models = geometries.setdefault(track.classifier.spec.preprocess.geometry, {})
+            own = for_cropped(track.classifier.spec.preprocess, stream.shift.spec.cropped)
+            models = geometries.setdefault(geometry_of(own), {})
             models.setdefault(id(track.classifier), []).append(track)
-        stream.geometries = [list(models.values()) for models in geometries.values()]
+        stream.geometries = {geometry: list(models.values()) for geometry, models in geometries.items()}
     return list(streams.values())
 
 

@@ -77,6 +77,13 @@ def evaluate(
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one forward pass.")] = 256,
     workers: Annotated[int, typer.Option(min=1, help="Threads that decode images.")] = 1,
+    image_cache: Annotated[
+        bool | None,
+        typer.Option(
+            "--image-cache/--no-image-cache",
+            help="Keep decoded, resized images for the next model; default: what several models saw.",
+        ),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(help="Only this many examples of each shift, a fixed random choice.")
     ] = None,
@@ -166,7 +173,12 @@ def evaluate(
         from benchmark.runner import Options
 
         options = Options(
-            device=device, batch_size=batch_size, workers=workers, keep_logits=keep_logits, data_dir=data_dir
+            device=device,
+            batch_size=batch_size,
+            workers=workers,
+            keep_logits=keep_logits,
+            data_dir=data_dir,
+            image_cache=image_cache,
         )
         measured |= _run(work, options)
     checks: dict[Path, Check] = {}

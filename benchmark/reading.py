@@ -1,0 +1,246 @@
+"""Images on their way to the models: decoded, prepared or from the cache, ahead of the models by threads.
+
+An image is decoded where a perturbation, or a geometry that is not in the cache, needs it, and at most once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from benchmark.image_cache import Kept, key_of, look_up
+from benchmark.image_filling import Filling
+from models_zoo.preprocessing import prepare
+from models_zoo.spec import Preprocess
+from shifts.errors import CorruptDataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shifts.data import Examples
+
+    Pixels = NDArray[np.uint8]
+    Positions = NDArray[np.int64]
+
+READ_AHEAD = 2
+RAW = Preprocess()  # images as they are decoded
+
+
+def geometry_of(preprocess: Preprocess) -> Preprocess:
+    """The part of a preprocess that moves pixels; equal for models that share prepared images."""
+    if preprocess.resize is None and preprocess.crop is None:
+        return RAW
+    return dataclasses.replace(preprocess, mean=RAW.mean, std=RAW.std)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Rows of the source that somebody needs in one form.
+
+    Attributes:
+        now: int64, rising: those that are missing.
+        ever: with those that were measured before; only whole sets go into the cache.
+    """
+
+    now: Positions
+    ever: Positions
+
+    @classmethod
+    def union(cls, parts: Sequence[Wanted]) -> Wanted:
+        """What all of them need together."""
+        if not parts:
+            return NOTHING
+        now, ever = [part.now for part in parts], [part.ever for part in parts]
+        return cls(now=np.unique(np.concatenate(now)), ever=np.unique(np.concatenate(ever)))
+
+
+NOTHING = Wanted(now=np.empty(0, dtype=np.int64), ever=np.empty(0, dtype=np.int64))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Images ``batch`` uint8 (B, 3, h, w) of the rows ``positions`` (B,), or why they cannot be prepared."""
+
+    positions: Positions
+    batch: torch.Tensor | Exception
+
+
+@dataclass(slots=True, kw_only=True)
+class Chunk:
+    """Some rows of the source.
+
+    Attributes:
+        positions: int64 (B,), rising.
+        images: by place in the chunk, decoded images for perturbations.
+        broken: by place, why an image cannot be read.
+        prepared: by geometry, for models that see the images as they are.
+    """
+
+    positions: Positions
+    images: dict[int, Pixels] = field(default_factory=dict)
+    broken: dict[int, Exception] = field(default_factory=dict)
+    prepared: dict[Preprocess, Prepared] = field(default_factory=dict)
+
+    def batch(self, geometry: Preprocess, positions: Positions) -> torch.Tensor:
+        """The prepared images of some rows: uint8 (b, 3, h, w).
+
+        Raises:
+            Exception: what preparing them raised.
+        """
+        found = self.prepared[geometry]
+        if isinstance(found.batch, Exception):
+            raise found.batch
+        if len(positions) == len(found.positions):
+            return found.batch
+        return found.batch[torch.from_numpy(np.searchsorted(found.positions, positions))]
+
+
+class Reader:
+    """Reads what a pass needs, chunk by chunk.
+
+    Args:
+        examples: the split of the source.
+        content: its content digest.
+        decoded: rows that perturbations need.
+        geometries: rows that models need as they are, by geometry.
+        cached: take images that are in the cache.
+        fill: put into it what is not.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        *,
+        content: str,
+        decoded: Wanted,
+        geometries: Mapping[Preprocess, Wanted],
+        cached: bool,
+        fill: bool,
+    ) -> None:
+        self._examples, self._decoded, self._geometries = examples, decoded, geometries
+        self._kept: dict[Preprocess, Kept] = {}
+        self._filling: dict[Preprocess, Filling] = {}
+        self.wanted = Wanted.union([decoded, *geometries.values()])
+        if not cached or not len(self.wanted.now):
+            return
+        if isinstance(examples.payloads[int(self.wanted.now[0])], np.ndarray):
+            return  # pixels already
+        # Decoded images of one size serve every perturbation and every geometry.
+        self._raw = Wanted.union([decoded, geometries.get(RAW, NOTHING)])
+        for geometry, wanted in {**geometries, RAW: self._raw}.items():
+            if not len(wanted.now):
+                continue
+            key = key_of(content, examples.ids, geometry)
+            kept = look_up(key, wanted.now)
+            if kept is not None:
+                self._kept[geometry] = kept
+            elif fill and len(wanted.now) == len(wanted.ever):
+                self._filling[geometry] = Filling(key, wanted.ever)
+
+    def chunks(self, size: int, *, workers: int) -> Iterator[Chunk]:
+        """All rows that are needed, in order, ``size`` at a time; ``workers`` threads read ahead."""
+        rows = self.wanted.now
+        parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+        with ThreadPoolExecutor(max(workers, 1), thread_name_prefix="decode") as pool:
+            ahead: deque[Future[Chunk]] = deque()
+            try:
+                for part in parts:
+                    ahead.append(pool.submit(self._read, part))
+                    if len(ahead) > READ_AHEAD * max(workers, 1):
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                for future in ahead:
+                    future.cancel()
+
+    def close(self) -> None:
+        """What was filled whole becomes part of the cache, the rest is forgotten."""
+        for filling in self._filling.values():
+            filling.close()
+
+    def _read(self, positions: Positions) -> Chunk:
+        chunk = Chunk(positions=positions)
+        perturbed = np.isin(positions, self._decoded.now)
+        decode = perturbed.copy()
+        cold: list[tuple[Preprocess, NDArray[np.bool_]]] = []
+        for geometry, wanted in self._geometries.items():
+            mask = np.isin(positions, wanted.now)
+            if not mask.any():
+                continue
+            ready = self._from_cache(geometry, positions[mask])
+            if ready is None:
+                cold.append((geometry, mask))
+                decode |= mask
+            else:
+                batch = torch.from_numpy(ready).permute(0, 3, 1, 2)
+                chunk.prepared[geometry] = Prepared(positions=positions[mask], batch=batch)
+        images = self._decode(chunk, np.flatnonzero(decode))
+        for geometry, mask in cold:
+            self._prepare(chunk, geometry, np.flatnonzero(mask), images)
+        if perturbed.any():
+            chunk.images = images
+        return chunk
+
+    def _from_cache(self, geometry: Preprocess, positions: Positions) -> Pixels | None:
+        """Prepared images from the cache, or None; a damaged entry is removed and not asked again."""
+        kept = self._kept.get(geometry)
+        if kept is None or not np.isin(positions, kept.rows).all():
+            return None
+        try:
+            return kept.read(positions)
+        except CorruptDataError:
+            self._kept.pop(geometry, None)
+            kept.drop()
+            return None
+
+    def _decode(self, chunk: Chunk, places: NDArray[np.int64]) -> dict[int, Pixels]:
+        """Images by place; what cannot be read goes to the chunk's ``broken``."""
+        if not len(places):
+            return {}
+        kept = self._from_cache(RAW, chunk.positions[places])
+        if kept is not None:
+            return dict(zip(places.tolist(), kept, strict=True))
+        found: dict[int, Pixels] = {}
+        for place in places.tolist():
+            try:
+                found[place] = self._examples.image(int(chunk.positions[place]))
+            except Exception as error:  # noqa: BLE001 - becomes the result of the cells that need the image
+                chunk.broken[place] = error
+        if RAW in self._filling:
+            self._fill_decoded(chunk, found)
+        return found
+
+    def _fill_decoded(self, chunk: Chunk, images: Mapping[int, Pixels]) -> None:
+        """Decoded images go into the cache only where all have one size."""
+        places = np.fromiter(images, dtype=np.int64, count=len(images))
+        places = places[np.isin(chunk.positions[places], self._raw.ever)]
+        shapes = {images[place].shape for place in places.tolist()}
+        if len(shapes) > 1:
+            self._filling[RAW].give_up()
+        elif shapes:
+            stacked = np.stack([images[place] for place in places.tolist()])
+            self._filling[RAW].put(chunk.positions[places], stacked)
+
+    def _prepare(
+        self, chunk: Chunk, geometry: Preprocess, places: NDArray[np.int64], images: Mapping[int, Pixels]
+    ) -> None:
+        readable = [place for place in places.tolist() if place in images]
+        if not readable:
+            return
+        positions = chunk.positions[readable]
+        try:
+            batch = prepare([images[place] for place in readable], geometry)
+        except Exception as error:  # noqa: BLE001 - raised again for the cells that need the batch
+            chunk.prepared[geometry] = Prepared(positions=positions, batch=error)
+            return
+        chunk.prepared[geometry] = Prepared(positions=positions, batch=batch)
+        if geometry != RAW and geometry in self._filling:
+            self._filling[geometry].put(positions, batch.permute(0, 2, 3, 1).numpy())

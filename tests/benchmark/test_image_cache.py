@@ -1,0 +1,338 @@
+"""The cache of decoded, resized images: the same bytes with it and without, nothing stale or damaged."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import errno
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+
+import benchmark.image_filling
+from benchmark.cli import run
+from benchmark.image_cache import (
+    VARIABLE,
+    entries_of,
+    entry_folder,
+    images_home,
+    key_of,
+    limit_bytes,
+    look_up,
+)
+from benchmark.image_filling import Filling
+from benchmark.planning import contestant, plan
+from benchmark.predictions import read_predictions
+from benchmark.reading import RAW, geometry_of
+from benchmark.runner import Options, run_pass
+from benchmark.store import PREDICTIONS, Store
+from models_zoo.loading import build_model
+from models_zoo.spec import MODELS, Preprocess
+from shifts.catalogue import add
+from shifts.data import Examples
+from shifts.errors import CorruptDataError, UserError
+from shifts.spec import SHIFTS
+from tests.shifts import imagenet_layouts as layouts
+from tests.shifts import imagenet_models
+
+KEY = "0" * 64
+IDS = ["a", "b", "c"]
+WIDE = dataclasses.replace(
+    imagenet_models.PLAIN,
+    name="test-linear-wide",
+    preprocess=Preprocess(resize=(96, 128), crop=(96, 128), mean=(0.5, 0.4, 0.3)),
+)
+
+
+def pixels(number: int, side: int = 4) -> np.ndarray:
+    return np.random.default_rng(side).integers(0, 256, (number, side, side, 3), dtype=np.uint8)
+
+
+def fill(key: str, rows: np.ndarray, images: np.ndarray) -> Path:
+    filling = Filling(key, rows)
+    filling.put(rows, images)
+    filling.close()
+    return entry_folder(key, rows)
+
+
+def test_the_key_covers_what_moves_a_pixel_or_a_row() -> None:
+    squash = Preprocess(resize=(8, 8), crop=(8, 8))
+    known = key_of("content", IDS, squash)
+    assert known == key_of("content", IDS, dataclasses.replace(squash, mean=(0.5, 0.5, 0.5)))
+    others = [
+        key_of("other", IDS, squash),
+        key_of("content", IDS[::-1], squash),
+        key_of("content", IDS, dataclasses.replace(squash, interpolation="bicubic")),
+        key_of("content", IDS, dataclasses.replace(squash, resizer="torchvision")),
+        key_of("content", IDS, RAW),
+    ]
+    assert len({known, *others}) == 6
+
+
+def test_only_what_moves_pixels_is_a_geometry() -> None:
+    normal = Preprocess(resize=8, crop=(8, 8), mean=(0.1, 0.2, 0.3), std=(2, 2, 2))
+    assert geometry_of(normal) == Preprocess(resize=8, crop=(8, 8))
+    assert geometry_of(Preprocess(interpolation="bicubic", mean=(0.1, 0.2, 0.3))) == RAW
+
+
+def test_what_threads_put_in_any_order_comes_out_in_any_order() -> None:
+    rows = np.arange(3, 203, 2)
+    images = pixels(len(rows))
+    filling = Filling(KEY, rows)
+    places = np.random.default_rng(0).permutation(len(rows))
+    parts = [np.sort(part) for part in np.array_split(places, 13)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda part: filling.put(rows[part], images[part]), parts))
+    assert look_up(KEY, rows) is None, "not before it is whole"
+    filling.close()
+    kept = look_up(KEY, rows)
+    assert kept is not None
+    np.testing.assert_array_equal(kept.read(rows), images)
+    np.testing.assert_array_equal(kept.read(rows[[1, 5, 99]]), images[[1, 5, 99]])
+    assert look_up(KEY, rows[10:20]) is not None
+    assert look_up(KEY, np.array([4])) is None
+    assert look_up("1" * 64, rows) is None
+    assert sorted(path.name for path in images_home().iterdir()) == [kept.folder.name]
+
+
+def test_a_wider_entry_takes_the_place_of_a_narrower_one() -> None:
+    images = pixels(10)
+    fill(KEY, np.arange(2, 5), images[2:5])
+    whole = fill(KEY, np.arange(10), images)
+    assert entries_of(KEY) == [whole]
+
+
+def test_an_image_that_changed_on_disk_does_not_come_out() -> None:
+    rows = np.arange(10)
+    folder = fill(KEY, rows, pixels(10))
+    with (folder / "pixels.bin").open("r+b") as file:
+        file.seek(7 * 48 + 5)
+        file.write(b"\x00\x01\x02\x03")
+    kept = look_up(KEY, rows)
+    assert kept is not None
+    kept.read(rows[:7])
+    with pytest.raises(CorruptDataError, match="damaged"):
+        kept.read(rows[7:9])
+
+
+@pytest.mark.parametrize("damage", ["cut short", "index", "no record", "schema", "key"])
+def test_a_damaged_entry_is_removed(damage: str) -> None:
+    rows = np.arange(10)
+    folder = fill(KEY, rows, pixels(10))
+    record = json.loads((folder / "record.json").read_text())
+    if damage == "cut short":
+        os.truncate(folder / "pixels.bin", 100)
+    elif damage == "index":
+        np.save(folder / "sums.npy", np.zeros(10, dtype=np.uint32))
+    elif damage == "no record":
+        (folder / "record.json").unlink()
+    else:
+        changed = {"schema_version": 99} if damage == "schema" else {"key": "2" * 64}
+        (folder / "record.json").write_text(json.dumps({**record, **changed}))
+    assert look_up(KEY, rows) is None
+    assert not folder.exists()
+
+
+def test_what_was_used_longest_ago_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, str(1000 / 2**30))
+    keys = [str(number) * 64 for number in range(4)]
+    for age, key in zip((30, 10, 20), keys, strict=False):
+        record = fill(key, np.arange(6), pixels(6)) / "record.json"  # 288 bytes
+        os.utime(record, (1e9 - age, 1e9 - age))
+    assert look_up(keys[0], np.arange(6)) is not None  # used now
+    fill(keys[3], np.arange(6), pixels(6))
+    assert [bool(entries_of(key)) for key in keys] == [True, True, False, True]
+    big = fill("9" * 64, np.arange(30), pixels(30))  # more than the limit: nothing goes for it
+    assert not big.exists()
+    assert [bool(entries_of(key)) for key in keys] == [True, True, False, True]
+
+
+@pytest.mark.parametrize("text", ["much", "-1", "inf", "nan"])
+def test_a_limit_that_is_no_size_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, text)
+    with pytest.raises(UserError, match="no size in GiB"):
+        limit_bytes()
+
+
+def test_filling_gives_up_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.arange(10)
+    sizes = Filling(KEY, rows)
+    sizes.put(rows[:5], pixels(5))
+    sizes.put(rows[5:], pixels(5, side=6))
+    assert not sizes.live
+    unfinished = Filling(KEY, rows)
+    unfinished.put(rows[:5], pixels(5))
+    unfinished.close()
+    assert look_up(KEY, rows) is None
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Filling, "_write", full)
+        fill(KEY, rows, pixels(10))
+    with monkeypatch.context() as patched:
+        usage = shutil_usage(free=100)
+        patched.setattr(benchmark.image_filling.shutil, "disk_usage", lambda _: usage)
+        fill(KEY, rows, pixels(10))
+    assert list(images_home().iterdir()) == []
+
+
+def shutil_usage(*, free: int) -> object:
+    return type("usage", (), {"free": free})
+
+
+def test_one_process_fills_and_what_a_dead_one_left_is_removed() -> None:
+    rows = np.arange(10)
+    folder = entry_folder(KEY, rows)
+    images_home().mkdir(parents=True)
+    with FileLock(f"{folder}.lock"):
+        assert not Filling(KEY, rows).live
+    stale = images_home() / "dead-entry.part"
+    stale.mkdir()
+    (stale / "pixels.bin").write_bytes(b"half")
+    fill(KEY, rows, pixels(10))
+    assert [path.name for path in images_home().iterdir()] == [folder.name]
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    assert "constant" in MODELS  # what is registered is found before one of the test's own is added
+    for spec in (imagenet_models.PLAIN, WIDE):
+        monkeypatch.setitem(MODELS._entries, spec.name, spec)
+    yield [imagenet_models.PLAIN.name, WIDE.name]
+
+
+@pytest.fixture
+def photographs(real_data: Path, tmp_path: Path) -> Path:
+    """120 real JPEG files of many sizes as a partial validation set."""
+    path = real_data / "imagenet_sample" / "imagenet_sample_300.tar"
+    rows = list(csv.DictReader(io.StringIO((path.parent / "imagenet_sample_300.csv").read_text())))[:120]
+    with tarfile.open(path) as archive:
+        files = {m.name: archive.extractfile(m).read() for m in archive if m.isfile()}  # type: ignore[union-attr]
+    found = [
+        layouts.Item(int(row["label"]), f"{row['key']}.JPEG", files[f"{row['key']}.jpg"]) for row in rows
+    ]
+    add("imagenet-val", layouts.write_folders(tmp_path / "val", found), partial=True)
+    return tmp_path
+
+
+def evaluate(models: list[str], shifts: list[str], folder: Path, **options: object) -> dict[str, bytes]:
+    """Predictions by model and shift."""
+    chosen = [contestant(MODELS.get(name), weights=None) for name in models]
+    work = plan(chosen, [SHIFTS.get(name) for name in shifts], store=Store(folder))
+    for one in work.passes:
+        for result in run_pass(one, options=Options(device="cpu", **options)):  # type: ignore[arg-type]
+            assert result.error is None
+    return {
+        f"{cell.contestant.spec.name} {cell.shift.name}": (cell.folder / PREDICTIONS).read_bytes()
+        for cell in work.cells
+    }
+
+
+SEEN = ["imagenet-val", "imagenet-val/a-classes", "imagenet-val/greyscale"]
+
+
+def test_predictions_are_the_same_with_the_cache_and_without(
+    photographs: Path, models: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = evaluate(models, SEEN, photographs / "plain", image_cache=False, batch_size=32)
+    assert not images_home().exists()
+    cold = evaluate(models, SEEN, photographs / "cold", batch_size=32)  # several models: it is filled
+    assert cold == plain
+    assert len(list(images_home().iterdir())) == 2, "one for each geometry; decoded, sizes differ"
+    warm = evaluate(models, SEEN, photographs / "warm", batch_size=32, workers=3)
+    assert warm == plain
+    answers = {
+        name: read_predictions(path).prediction.tolist()
+        for name, path in _paths(photographs / "plain").items()
+    }
+    for size in (7, 1000):
+        evaluate(models, SEEN, photographs / f"by-{size}", batch_size=size, workers=2)
+        for name, path in _paths(photographs / f"by-{size}").items():
+            assert read_predictions(path).prediction.tolist() == answers[name]
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("an image was decoded")
+
+    monkeypatch.setattr(Examples, "image", refuse)
+    for name in models:
+        again = evaluate([name], SEEN[:2], photographs / f"none-{name}", batch_size=32)
+        assert again.items() <= plain.items()
+
+
+def _paths(folder: Path) -> dict[str, Path]:
+    return {str(path.relative_to(folder)): path for path in folder.rglob(PREDICTIONS)}
+
+
+def test_one_model_keeps_nothing_unless_asked(photographs: Path, models: list[str]) -> None:
+    plain = evaluate(models[:1], SEEN[:1], photographs / "plain")
+    assert not images_home().exists() or not list(images_home().iterdir())
+    command = ["eval", "--model", models[0], "-s", SEEN[0], "--results"]
+    assert run([*command, str(photographs / "refused"), "--no-image-cache"]) == 0
+    assert not images_home().exists() or not list(images_home().iterdir())
+    assert run([*command, str(photographs / "asked"), "--image-cache"]) == 0
+    (asked,) = (photographs / "asked").rglob(PREDICTIONS)
+    assert [asked.read_bytes()] == list(plain.values())
+    (entry,) = images_home().iterdir()
+    damaged = bytearray((entry / "pixels.bin").read_bytes())
+    damaged[100 * 224 * 224 * 3] ^= 255
+    (entry / "pixels.bin").write_bytes(damaged)
+    assert evaluate(models[:1], SEEN[:1], photographs / "damaged", batch_size=32) == evaluate(
+        models[:1], SEEN[:1], photographs / "again", batch_size=32, image_cache=False
+    )
+    assert not entry.exists(), "damaged: dropped, and its images decoded anew"
+
+
+def test_images_of_one_size_are_kept_decoded_for_perturbations(
+    real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add("cifar10-jpeg75", real_data / "cifar10" / "cifar10_test_jpeg.npz")
+    plain = SHIFTS.get("cifar10-jpeg75").limited(200)
+    contrast = SHIFTS.get("cifar10-c-online/contrast/3").perturbations
+    shifts = [plain, dataclasses.replace(plain, name="cifar10-jpeg75/contrast", perturbations=contrast)]
+    torch.manual_seed(0)
+    weights = tmp_path / "weights.pth"
+    torch.save(build_model("cifar10-resnet20", device="cpu").network.state_dict(), weights)  # type: ignore[attr-defined]
+    one = contestant(MODELS.get("cifar10-resnet20"), weights=weights)
+    reads: list[int] = []
+    image = Examples.image
+
+    def counted(self: Examples, index: int) -> np.ndarray:
+        reads.append(index)
+        return image(self, index)
+
+    monkeypatch.setattr(Examples, "image", counted)
+    found = []
+    for turn, kept in enumerate((False, True, None)):
+        work = plan([one], shifts, store=Store(tmp_path / str(turn)))
+        (part,) = work.passes
+        for result in run_pass(part, options=Options(device="cpu", image_cache=kept, batch_size=64)):
+            assert result.error is None
+        found.append([(cell.folder / PREDICTIONS).read_bytes() for cell in work.cells])
+        assert len(reads) == 200 * min(turn + 1, 2), "each once, and none from a warm cache"
+    assert found[0] == found[1] == found[2]
+
+
+def test_the_script_that_measures_what_it_saves_still_runs(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    script = [sys.executable, str(root / "tests" / "benchmarks" / "image_cache.py")]
+    done = subprocess.run(
+        [*script, "--smoke", "--json", str(tmp_path / "figures.json")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "figures.json").read_text()).keys() == {"warm", "without"}

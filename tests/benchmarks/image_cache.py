@@ -1,0 +1,157 @@
+"""What the cache of prepared images saves: the second model over the same photographs.
+
+``python tests/benchmarks/image_cache.py [--smoke] [--json FILE]`` evaluates a network on photographs of
+ImageNet with a warm cache, and compares in one run, with the same threads, memory layout and precision:
+
+1. end to end from the warm cache (read, check, predict, score, write) against the forward passes alone over
+   batches that are prepared already: what the second model costs beyond what nobody can save;
+2. end to end without a cache (read, decode, resize, crop as well) against the same.
+
+Building the network is taken off: it does not grow with the images.
+
+Photographs are the sample of ``ROBUSTBENCH_SHIFT_TEST_DATA`` where it is, otherwise JPEGs of noise of their
+usual size; weights are random: neither changes the work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+MODEL = "torchvision:mobilenet_v3_large"
+SHIFT = "imagenet-val"
+LIMIT = 1.05
+SIDE = (500, 375)
+
+
+def photographs(number: int) -> list[bytes]:
+    """Encoded JPEG files: real ones, or noise."""
+    import numpy as np
+    from PIL import Image
+
+    real = Path(os.environ.get("ROBUSTBENCH_SHIFT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+    archive = real / "imagenet_sample" / "imagenet_sample_300.tar"
+    if archive.is_file():
+        with tarfile.open(archive) as opened:
+            files = [opened.extractfile(member) for member in opened if member.name.endswith(".jpg")]
+            encoded = [file.read() for file in files if file is not None]
+            return [encoded[index % len(encoded)] for index in range(number)]
+    draw = np.random.default_rng(0)
+    noise = []
+    for _ in range(number):
+        stream = io.BytesIO()
+        pixels = draw.integers(0, 256, (SIDE[1] // 8, SIDE[0] // 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize(SIDE).save(stream, "JPEG", quality=90)
+        noise.append(stream.getvalue())
+    return noise
+
+
+def prepare(folder: Path, number: int) -> int:
+    """Random weights, and the photographs as a partial validation set; gives how many there are."""
+    import torch
+
+    from models_zoo.loading import build_model
+    from shifts.catalogue import add
+    from shifts.labels import LABEL_SPACES
+
+    torch.manual_seed(0)
+    torch.save(build_model(MODEL, device="cpu").network.state_dict(), folder / "weights.pth")
+    wnids = LABEL_SPACES.get("imagenet-1k").wnids
+    assert wnids is not None, "ImageNet's classes have them"
+    files = photographs(number)
+    for index, data in enumerate(files):
+        target = folder / "val" / wnids[index % 1000] / f"photograph-{index:05d}.JPEG"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+    add(SHIFT, folder / "val", partial=True, data_dir=folder / "data")
+    return len(files)
+
+
+def measure(folder: Path, number: int, repeats: int) -> dict[str, dict[str, float]]:
+    """Seconds and ratios of both comparisons."""
+    from benchmark.planning import contestant, plan
+    from benchmark.runner import BATCH_SIZE, Options, run_pass
+    from benchmark.store import Store
+    from models_zoo.loading import load_model
+    from models_zoo.preprocessing import prepare as prepared
+    from models_zoo.spec import MODELS
+    from shifts.data import load_shift
+    from shifts.spec import SHIFTS
+
+    found = prepare(folder, number)
+    shift = load_shift(SHIFT, data_dir=folder / "data")
+    model = load_model(MODEL, folder / "weights.pth", device="cpu")
+    one = contestant(MODELS.get(MODEL), weights=folder / "weights.pth")
+    batches = [prepared(batch.images, model.spec.preprocess) for batch in shift.batches(BATCH_SIZE)]
+    turn = iter(range(10_000))
+
+    def whole(cached: bool) -> float:
+        store = Store(folder / f"results-{next(turn)}")
+        work = plan([one], [SHIFTS.get(SHIFT)], store=store, data_dir=folder / "data")
+        options = Options(device="cpu", data_dir=folder / "data", image_cache=cached)
+        (part,) = work.passes
+        (result,) = run_pass(part, options=options)
+        assert (result.status, result.n) == ("ok", found)
+        return float(result.provenance["pass_seconds"])
+
+    def forward() -> float:
+        start = time.perf_counter()
+        for batch in batches:
+            model.logits(batch)
+        return time.perf_counter() - start
+
+    def built() -> float:
+        start = time.perf_counter()
+        load_model(MODEL, folder / "weights.pth", device="cpu")
+        return time.perf_counter() - start
+
+    jobs: dict[str, Callable[[], float]] = {
+        "forward": forward,
+        "built": built,
+        "warm": lambda: whole(True),
+        "without": lambda: whole(False),
+    }
+    forward(), whole(True)  # warm up, and fill the cache
+    # Turn by turn and the best of each: whatever else the machine does slows all of them alike.
+    seconds = {name: float("inf") for name in jobs}
+    for _ in range(repeats):
+        for name, job in jobs.items():
+            seconds[name] = min(seconds[name], job())
+    return {
+        name: {
+            "seconds": seconds[name] - seconds["built"],
+            "built": seconds["built"],
+            "forward": seconds["forward"],
+            "ratio": (seconds[name] - seconds["built"]) / seconds["forward"],
+        }
+        for name in ("warm", "without")
+    }
+
+
+def main() -> int:
+    """Measure, print, and say by the exit code whether the limit is kept."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--smoke", action="store_true", help="24 photographs once: does it still run?")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    chosen = parser.parse_args()
+    number, repeats = (24, 1) if chosen.smoke else (500, 2)
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ["ROBUSTBENCH_SHIFT_CACHE"] = f"{scratch}/cache"
+        found = measure(Path(scratch), number, repeats)
+    for name, figures in found.items():
+        listed = ", ".join(f"{key} {figure:.2f}" for key, figure in figures.items())
+        print(f"{name:8s} {listed}" + (f" (limit {LIMIT})" if name == "warm" else ""))
+    if chosen.json:
+        chosen.json.write_text(json.dumps(found, indent=1))
+    return 0 if found["warm"]["ratio"] <= LIMIT or chosen.smoke else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
