@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,12 +13,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from models_zoo.adapters import fold, folded_state
-from models_zoo.devices import exact, pick_device, precision_type, uploaded
-from models_zoo.feeding import Feed, Ready, distribution, epoch_steps, num_classes
+from models_zoo.adapters import folded_state
+from models_zoo.devices import exact, pick_device, precision_type
+from models_zoo.feeding import Feed, distribution, epoch_steps, num_classes
 from models_zoo.noising import realised
-from models_zoo.objectives import Batch, objective_of
-from models_zoo.optimising import Average, learner, network_of, prepare_head, trained_parameters, width_of
+from models_zoo.optimising import network_of, prepare_head, width_of
 from models_zoo.processes import own_device, together
 from models_zoo.recipe import (
     CHECKPOINT,
@@ -28,16 +25,13 @@ from models_zoo.recipe import (
     Recipe,
     Stage,
     identity,
-    kept_file,
     recipe_of,
     trained_file,
     training_folder,
 )
-from models_zoo.schedules import learning_rates
-from models_zoo.stopping import stoppable
-from models_zoo.train_state import State, read_state, restore, write_state
+from models_zoo.stage_run import StageRun, seed_of
+from models_zoo.train_state import State, read_state
 from models_zoo.tuning.heads import feature_set, head_fit_of, put_head
-from shifts.data import generator
 from shifts.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["Options", "distribution", "run_recipe", "train", "training_set"]
 
 Progress = Callable[[int, int], None]
-LOOKED_AT = 20  # steps between two looks at the loss: each makes the program wait for a GPU
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +94,7 @@ def train(
     if target.is_file():
         return target
     recipe, folder = recipe_of(spec), training_folder(spec, data_dir=data_dir)
-    run = _Run(recipe, spec.preprocess, data_dir=data_dir, options=options or Options(), progress=progress)
+    run = Run(recipe, spec.preprocess, data_dir=data_dir, options=options or Options(), progress=progress)
     run.keep_in(folder, name=spec.name.removesuffix(f"{CHECKPOINT}{recipe.checkpoint}"))
     network = run.all_stages()
     if recipe.checkpoint is not None and not target.is_file():
@@ -125,7 +118,7 @@ def run_recipe(
     options: Options | None = None,
 ) -> nn.Module:
     """Build the network and run every stage, keeping nothing on disk; the result is in evaluation mode."""
-    run = _Run(recipe, preprocess, data_dir=data_dir, options=options or Options(), progress=progress)
+    run = Run(recipe, preprocess, data_dir=data_dir, options=options or Options(), progress=progress)
     return run.all_stages()
 
 
@@ -137,7 +130,7 @@ def training_set(
     return feed.images, feed.labels, feed.shift.num_classes
 
 
-class _Run:
+class Run:
     """A training: what the stages share."""
 
     def __init__(
@@ -189,7 +182,7 @@ class _Run:
     def _stages(self, state: State | None) -> nn.Module:
         network: nn.Module | None = None
         for number, stage in enumerate(self.recipe.stages):
-            torch.manual_seed(_seed(self.recipe.seed, "initialisation", number))
+            torch.manual_seed(seed_of(self.recipe.seed, "initialisation", number))
             if network is None:
                 network, head = network_of(self.recipe, num_classes(stage), data_dir=self.data_dir)
                 network = network.to(self.device)
@@ -204,7 +197,7 @@ class _Run:
                 network = network.to(self.device)
             if state is None or state.stage <= number:
                 resumed = state if state is not None and state.stage == number else None
-                _StageRun(self, network, network.get_submodule(head), number=number).go(resumed)
+                StageRun(self, network, network.get_submodule(head), number=number).go(resumed)
         assert network is not None, "a recipe has at least one stage"
         return network.requires_grad_(False).eval()
 
@@ -219,7 +212,7 @@ class _Run:
         )
         fit = head_fit_of(stage.head_fit)
         layer = fit.build(width_of(network, head), data.classes)
-        fit.fit(layer, data, seed=_seed(self.recipe.seed, "head", number))
+        fit.fit(layer, data, seed=seed_of(self.recipe.seed, "head", number))
         self.told(number, 1)
         return put_head(network, head, layer.to(self.device))
 
@@ -264,158 +257,6 @@ class _Run:
         metadata = {"robustbench_shift": json.dumps(record, sort_keys=True)}
         tensors = {name: tensor.to("cpu").contiguous() for name, tensor in folded_state(network).items()}
         write_atomic(target, save(tensors, metadata=metadata))
-
-
-class _StageRun:
-    """One stage of a training."""
-
-    def __init__(self, run: _Run, network: nn.Module, head: nn.Module, *, number: int) -> None:
-        self.run, self.network, self.number = run, network, number
-        self.stage = stage = run.recipe.stages[number]
-        self.objective = objective_of(stage)
-        self.trained = trained_parameters(network, head, stage)
-        self.optimiser = learner(stage, self.trained)
-        self.average = Average(network, stage.ema)
-        precision, kind = run.options.precision, run.device.type
-        self.scaler = torch.amp.GradScaler(kind, enabled=precision == "float16" and kind != "mps")
-        self.forward = torch.compile(network) if run.options.compile else network
-        self.rates = learning_rates(
-            stage,
-            steps=stage.epochs * run.per_epoch[number],
-            per_epoch=run.per_epoch[number],
-            only=run.options.steps,
-        )
-        # The last stage alone has checkpoints; one that is asked for ends the run.
-        last = number == len(run.recipe.stages) - 1 and run.folder is not None
-        self.kept = {epoch * run.per_epoch[number]: epoch for epoch in run.recipe.kept} if last else {}
-
-    def go(self, state: State | None) -> None:
-        """Train from the first step, or from where the state stands."""
-        first, steps, run = 0, self.run.steps[self.number], self.run
-        if state is not None:
-            restore(state, self.network, self.optimiser)
-            self.average.load(state.part("average"))
-            self.scaler.load_state_dict(dict(state.scaler))
-            first = state.step
-        checkpoint = run.recipe.checkpoint
-        if self.kept and checkpoint is not None:
-            steps = min(steps, checkpoint * run.per_epoch[self.number])
-        saved = time.monotonic()
-        with stoppable() as stop:
-            for step, (images, targets, total) in enumerate(self._batches(first, steps), start=first):
-                loss, heard = self._step(step, images, targets, int(total), stop=stop.asked)
-                stop.asked = stop.asked or heard
-                # Several processes stop after a step before which one of them was asked to: all at the same.
-                ends = stop.asked if run.processes.count == 1 else heard
-                self._look_at(loss, step, last=step + 1 == steps)
-                self._keep_after(step + 1)
-                run.told(self.number, step + 1)
-                if run.folder is not None and (ends or time.monotonic() > saved + self._pause):
-                    self._save_state(step + 1)
-                    saved = time.monotonic()
-                if ends:
-                    stop.now()
-        if run.folder is not None and checkpoint is not None and self.kept:
-            self._save_state(steps)  # the training of the whole model goes on from here
-        self.average.into(self.network)
-        fold(self.network)
-
-    @property
-    def _pause(self) -> float:
-        return self.run.options.save_every
-
-    def _batches(self, first: int, steps: int) -> Iterator[tuple[torch.Tensor, ...]]:
-        run = self.run
-        key = (run.recipe.seed, self.number)
-        whole = None if run.options.steps is None else False
-        feed = Feed(
-            self.stage,
-            run.preprocess,
-            key=key,
-            data_dir=run.data_dir,
-            whole=whole,
-            tokenise=self.objective.tokeniser(self.network),
-            processes=run.processes,
-        )
-        workers = run.options.workers
-        if workers is None:
-            waits = run.device.type == "cpu" and feed.in_memory
-            workers = 0 if waits else min(8, torch.get_num_threads() if run.recipe.threads is None else 2)
-        ready = feed.batches(first, steps, workers=workers)
-        return uploaded(map(_tensors, ready), run.device)
-
-    def _step(
-        self, step: int, images: torch.Tensor, targets: torch.Tensor, total: int, *, stop: bool
-    ) -> tuple[torch.Tensor, bool]:
-        """One step of all processes: the loss, and whether any of them was asked to stop."""
-        stage, run = self.stage, self.run
-        # Dropout and the like draw from here: from the number of the step alone, so that nothing of it has
-        # to be saved.
-        own = () if run.processes.first else (run.processes.rank,)
-        torch.manual_seed(_seed(run.recipe.seed, self.number, "torch", step, *own))
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rates[step]
-        self.optimiser.zero_grad(set_to_none=True)
-        batch = Batch(
-            images=images,
-            targets=targets,
-            total=total,
-            size=run.options.microbatch or max(len(targets), 1),
-            network=self.network,
-            forward=self.forward,
-            preprocess=run.preprocess,
-            precision=run.options.precision,
-            scaler=self.scaler,
-            processes=run.processes,
-        )
-        loss, stop = run.processes.add_up(self.trained, self.objective.backward(batch), stop=stop)
-        if stage.clip is not None:
-            self.scaler.unscale_(self.optimiser)
-            nn.utils.clip_grad_norm_(self.trained, stage.clip)
-        self.scaler.step(self.optimiser)
-        self.scaler.update()
-        self.average.follow(self.network)
-        return loss, stop
-
-    def _look_at(self, loss: torch.Tensor, step: int, *, last: bool) -> None:
-        if self.run.options.watch is not None:
-            self.run.options.watch(self.number, step, loss)
-        if (last or step % LOOKED_AT == 0) and not math.isfinite(float(loss)):
-            raise UserError(
-                f"the training diverged: the loss of step {step + 1} of stage {self.number + 1} is no number",
-                hint="lower the learning rate, clip the gradient, or train in float32",
-            )
-
-    def _keep_after(self, steps: int) -> None:
-        """Keep the weights where an epoch that is to be kept has ended."""
-        run = self.run
-        epoch = self.kept.get(steps)
-        if epoch is not None and run.folder is not None and run.processes.first:
-            with self.average.in_place(self.network):
-                run.save(self.network, kept_file(run.folder, epoch), epoch=epoch)
-
-    def _save_state(self, step: int) -> None:
-        assert self.run.folder is not None
-        if not self.run.processes.first:
-            return
-        write_state(
-            self.run.folder,
-            stage=self.number,
-            step=step,
-            how=self.run.how,
-            network=self.network,
-            optimiser=self.optimiser,
-            average=self.average.tensors,
-            scaler=self.scaler.state_dict(),
-        )
-
-
-def _tensors(one: Ready) -> tuple[torch.Tensor, ...]:
-    return torch.from_numpy(one.images), torch.from_numpy(one.targets), torch.tensor(one.total)
-
-
-def _seed(*key: object) -> int:
-    return int(generator(*key).integers(2**31))
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from models_zoo.feeding import Feed
 from models_zoo.loading import load_spec
 from models_zoo.recipe import Recipe, Stage, trained_file
 from models_zoo.spec import MODELS, ModelSpec
-from models_zoo.training import _seed, train, training_set
+from models_zoo.stage_run import seed_of
+from models_zoo.training import train, training_set
 from models_zoo.tuning.fine_tune import fine_tune
 from models_zoo.tuning.heads import FeatureSet, head_fit_of
 from models_zoo.tuning.methods import METHODS
@@ -68,7 +69,7 @@ def test_the_layer_is_the_one_fitted_to_the_features_of_the_body(origin: ModelSp
     assert isinstance(layer, TransformedHead)
     by_hand = TransformedHead(features.shape[1], classes, scale=1.0)
     NMTune(epochs=3, scale=1.0).fit(
-        by_hand, FeatureSet(features=features, labels=labels, classes=classes), seed=_seed(4, "head", 0)
+        by_hand, FeatureSet(features=features, labels=labels, classes=classes), seed=seed_of(4, "head", 0)
     )
     for ours, theirs in zip(by_hand.state_dict().values(), layer.state_dict().values(), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
@@ -125,7 +126,7 @@ def test_augmentation_makes_two_views_of_each_image(origin: ModelSpec) -> None:
     data = FeatureSet(features=first, views=second, labels=feed.labels, classes=10)
     by_hand = head_fit_of(stage.head_fit)  # type: ignore[arg-type]
     layer = by_hand.build(16, 10)
-    by_hand.fit(layer, data, seed=_seed(4, "head", 0))
+    by_hand.fit(layer, data, seed=seed_of(4, "head", 0))
     trained = network_of(spec).network.get_submodule("12")
     for ours, theirs in zip(layer.state_dict().values(), trained.state_dict().values(), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
