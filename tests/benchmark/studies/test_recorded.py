@@ -25,6 +25,7 @@ RECORDED: dict[str, Derive] = {
     "interventions-digits": interventions.verdicts,
     "nmtune-digits": nmtune.verdicts,
     "noisy-pretraining-digits": noisy_pretraining.verdicts,
+    "synthetic-shifts-cifar10": synthetic_shifts.verdicts,
     "synthetic-shifts-digits": synthetic_shifts.verdicts,
     "support-split-digits": support_planted.verdicts,
 }
