@@ -23,8 +23,8 @@ AXIS = "noise in pre-training (%)"
 def noisy_figure(numbers: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     """A row for each kind of pre-training, after Figures 1 to 4 of Chen et al. (arXiv 2309.17002).
 
-    Accuracy in distribution and out of it; both in one plane, with the line of scratch models; SVE and LSVR;
-    the singular values.
+    Accuracy in distribution and out of it; both in one plane, with the line of scratch models if there is
+    one; SVE and LSVR; the singular values.
 
     Args:
         numbers: of the study ``noisy-pretraining``; the file of numbers draws the same figure.
@@ -70,8 +70,10 @@ def _accuracies(axes: Axes, rates: Mapping[str, Any], titles: Mapping[str, str],
     axes.set_ylabel("accuracy (%)" if measure == "id" else "mean accuracy over shifts (%)")
 
 
-def _plane(axes: Axes, line: Mapping[str, Any], rates: Mapping[str, Any], titles: Mapping[str, str]) -> None:
-    members = line["members"]
+def _plane(
+    axes: Axes, line: Mapping[str, Any] | None, rates: Mapping[str, Any], titles: Mapping[str, str]
+) -> None:
+    members = [] if line is None else line["members"]
     clean = next(iter(rates.values()))
     tuned = [who for who in titles if f"{who}_id" in clean]
     x = [one["reference"] for one in members]
@@ -81,18 +83,20 @@ def _plane(axes: Axes, line: Mapping[str, Any], rates: Mapping[str, Any], titles
     everything = [place for some in places.values() for place in some]
     set_axis(axes, "x", np.array([*x, *(a for a, _ in everything)]), SCALE, label="in distribution")
     set_axis(axes, "y", np.array([*y, *(b for _, b in everything)]), SCALE, label="out of distribution")
-    ends = np.array(axes.get_xlim())
-    height = from_scale(line["intercept"] + line["slope"] * ends, SCALE)
-    axes.plot(ends, to_scale(height, SCALE), color=LINE, linewidth=0.9)
-    on_axes = [to_scale(np.array(side), SCALE) for side in (x, y)]
-    axes.scatter(on_axes[0], on_axes[1], s=10, color="#BBBBBB", linewidths=0)
+    if line is not None:
+        ends = np.array(axes.get_xlim())
+        height = from_scale(line["intercept"] + line["slope"] * ends, SCALE)
+        axes.plot(ends, to_scale(height, SCALE), color=LINE, linewidth=0.9)
+        on_axes = [to_scale(np.array(side), SCALE) for side in (x, y)]
+        axes.scatter(on_axes[0], on_axes[1], s=10, color="#BBBBBB", linewidths=0)
     for who, some in places.items():
         marker = MARKERS[list(titles).index(who)]
         across, up = (to_scale(np.array(side), SCALE) for side in zip(*some, strict=True))
         axes.plot(across, up, color="#999999", linewidth=0.7, zorder=3)
         axes.scatter(across, up, s=26, marker=marker, c=_shades(len(some)), edgecolor="white", linewidths=0.4,
                      zorder=4)  # fmt: skip
-    axes.set_title("with scratch models (grey); blue to red: more noise", loc="left", fontsize=8)
+    grey = "" if line is None else "with scratch models (grey); "
+    axes.set_title(f"{grey}blue to red: more noise", loc="left", fontsize=8)
 
 
 def _statistics(axes: Axes, rates: Mapping[str, Any]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from benchmark.studies.noisy_models import METHODS, Sizes, Suite, pretrained, scratch_models, tuned_model
+from benchmark.studies.noisy_models import pretrained, scratch_models, tuned_model
+from benchmark.studies.noisy_suites import Sizes, Suite, Target
 
 if TYPE_CHECKING:
     from benchmark.lines import BaselineFit, BaselinePoint
@@ -35,22 +37,28 @@ def by_rate(some: Mapping[str, Any]) -> dict[str, Any]:
     return dict(sorted(some.items(), key=lambda pair: float(pair[0])))
 
 
-def line_of(measured: Measured, suite: Suite, sizes: Sizes, *, setting: Setting) -> BaselineFit:
-    """The line through scratch models: reference accuracy and the mean accuracy over the shifts."""
+def line_of(measured: Measured, suite: Suite, sizes: Sizes, *, setting: Setting) -> BaselineFit | None:
+    """The line through scratch models: reference accuracy and the mean accuracy over the shifts.
+
+    None where the suite has no scratch models.
+    """
     from benchmark.lines import fit_baseline
 
-    points, baseline = _scratch_points(measured, suite, sizes, setting=setting)
-    return fit_baseline(points, reference=suite.reference, shift="mean over shifts", baseline=baseline)
+    if suite.baseline is None and suite.scratch is None:
+        return None
+    (target,) = suite.targets
+    points, baseline = _scratch_points(measured, suite, sizes, target, setting=setting)
+    return fit_baseline(points, reference=target.reference, shift="mean over shifts", baseline=baseline)
 
 
 def _scratch_points(
-    measured: Measured, suite: Suite, sizes: Sizes, *, setting: Setting
+    measured: Measured, suite: Suite, sizes: Sizes, target: Target, *, setting: Setting
 ) -> tuple[list[BaselinePoint], str | None]:
     names = [one.name for one in suite.shifts()]
     if suite.baseline is None:
         models = [spec for seed in setting.seeds for spec in scratch_models(suite, sizes, seed=seed)]
         of_shifts = [
-            [measured.point(spec.name, reference=suite.reference, shift=name) for spec in models]
+            [measured.point(spec.name, reference=target.reference, shift=name) for spec in models]
             for name in names
         ]
         return [_averaged(some) for some in zip(*of_shifts, strict=True)], None
@@ -59,7 +67,7 @@ def _scratch_points(
     table = load_baseline(suite.baseline)
     by_model: dict[str, list[BaselinePoint]] = {}
     for name in names:
-        fit = table.fit(suite.reference, name)
+        fit = table.fit(target.reference, name)
         for point in fit.members:
             by_model.setdefault(point.model, []).append(point)
     whole = [some for some in by_model.values() if len(some) == len(names)]
@@ -77,7 +85,7 @@ def of_seed(
     suite: Suite,
     sizes: Sizes,
     *,
-    line: BaselineFit,
+    line: BaselineFit | None,
     setting: Setting,
     seed: int,
 ) -> dict[str, Any]:
@@ -86,48 +94,80 @@ def of_seed(
     kinds: dict[str, Any] = {}
     for kind, pretext in suite.pretexts.items():
         for rate in sizes.rates:
-            start = pretrained(pretext, sizes, rate=rate, seed=seed)
+            start = pretrained(pretext, rate=rate, seed=seed, epochs=sizes.pretrain)
             specs = {
-                method: tuned_model(suite, sizes, method, name=setting.suite, kind=kind, rate=rate, seed=seed)
-                for method in METHODS
+                method: {
+                    target: tuned_model(
+                        suite, sizes, target, method, name=setting.suite, kind=kind, rate=rate, seed=seed
+                    )
+                    for target in suite.targets
+                }
+                for method in suite.methods
             }
-            zero_shot = _accuracies(measured, suite, start, line) if pretext.zero_shot else None
-            told = None if pretext.zero_shot else measured.accuracy(start.name, start.suite).to_json()
+            untuned = dict.fromkeys(suite.untuned(), start)
+            told = measured.accuracy(start.name, pretext.shown_on().name) if not pretext.zero_shot else None
             kinds.setdefault(kind, {})[key(rate)] = {
-                "pretext": told,
-                "zero_shot": zero_shot,
+                "pretext": None if told is None else told.to_json(),
+                "zero_shot": _accuracies(measured, suite, untuned, line) if pretext.zero_shot else None,
                 # A probe is frozen features under a new last layer: what it sees is what was pre-trained.
                 **_spectra(specs["lp"], suite, setting=setting),
                 "methods": {
-                    method: _accuracies(measured, suite, spec, line) for method, spec in specs.items()
+                    method: _accuracies(measured, suite, some, line) for method, some in specs.items()
                 },
             }
     return {"seed": seed, "kinds": kinds}
 
 
-def _accuracies(measured: Measured, suite: Suite, spec: ModelSpec, line: BaselineFit) -> dict[str, Any]:
-    within = measured.accuracy(spec.name, suite.reference)
-    shifts = {one.name: measured.accuracy(spec.name, one.name) for one in suite.shifts()}
-    ood = _average([one.value for one in shifts.values()])
+def _accuracies(
+    measured: Measured, suite: Suite, specs: Mapping[Target, ModelSpec], line: BaselineFit | None
+) -> dict[str, Any]:
+    """Means over sets, and the accuracy on each: beside the means where there is one target."""
+    each: dict[str, Any] = {}
+    within, out_of = [], []
+    for target, spec in specs.items():
+        reference = measured.accuracy(spec.name, target.reference)
+        shifts = {one.name: measured.accuracy(spec.name, one.name) for one in target.shifts(suite.limit)}
+        within += [reference.value] if target.within else []
+        out_of += [one.value for one in shifts.values()]
+        each[target.reference] = {
+            "reference": reference.to_json(),
+            "shifts": {name: one.to_json() for name, one in shifts.items()},
+        }
+    found = {"id": _average(within), "ood": _average(out_of)}
+    if line is not None:
+        found["effective_robustness"] = found["ood"] - line.expected(found["id"])
+    return {**found, **(next(iter(each.values())) if len(each) == 1 else {"targets": each})}
+
+
+def _spectra(specs: Mapping[Target, ModelSpec], suite: Suite, *, setting: Setting) -> dict[str, Any]:
+    """Of the test images of the sets in distribution: means over them, and beside these each."""
+    each = {
+        target.reference: _spectra_on(target, spec, suite, setting=setting)
+        for target, spec in specs.items()
+        if target.within
+    }
+    if len(each) == 1:
+        return next(iter(each.values()))
+    some = list(each.values())
+    # A set of fewer images than features has fewer singular values; the others are zero.
+    shares = zip_longest(*(one["spectrum_centred"] for one in some), fillvalue=0.0)
     return {
-        "id": within.value,
-        "ood": ood,
-        "effective_robustness": ood - line.expected(within.value),
-        "reference": within.to_json(),
-        "shifts": {name: one.to_json() for name, one in shifts.items()},
+        **{name: {"value": _average([one[name]["value"] for one in some])} for name in SPECTRA},
+        "spectrum_centred": [_average(share) for share in shares],
+        "spectra": each,
     }
 
 
-def _spectra(spec: ModelSpec, suite: Suite, *, setting: Setting) -> dict[str, Any]:
+def _spectra_on(target: Target, spec: ModelSpec, suite: Suite, *, setting: Setting) -> dict[str, Any]:
     from benchmark.features import features
     from benchmark.planning import contestant
     from benchmark.spectrum import spectrum
-    from models_zoo.recipe import trained_file
+    from models_zoo.recipe import recipe_of, trained_file
     from shifts.data import load_shift
 
     one = contestant(spec, weights=trained_file(spec, data_dir=setting.data_dir))
-    shift = load_shift(suite.reference, data_dir=setting.data_dir, limit=suite.limit)
-    found = features(one, shift, device="cpu")
+    shift = load_shift(target.reference, data_dir=setting.data_dir, limit=suite.limit)
+    found = features(one, shift, device="auto" if recipe_of(spec).accelerator else "cpu")
     shapes = {
         name: spectrum(found.values, ids=found.ids, centre=centre)  # type: ignore[arg-type]  # one of these
         for name, centre in CENTRES.items()
@@ -138,7 +178,7 @@ def _spectra(spec: ModelSpec, suite: Suite, *, setting: Setting) -> dict[str, An
     return {**made, "spectrum_centred": (values / values.sum()).tolist()}
 
 
-def summary(rows: Sequence[Row], line: BaselineFit) -> dict[str, Any]:
+def summary(rows: Sequence[Row], line: BaselineFit | None) -> dict[str, Any]:
     """Means over the seeds with their intervals, and each rate less none, taken within each seed."""
     kinds = {}
     for kind, of_kind in rows[0]["kinds"].items():
@@ -168,14 +208,14 @@ def summary(rows: Sequence[Row], line: BaselineFit) -> dict[str, Any]:
                 for rate in rates
             },
         }  # fmt: skip
-    return {"seeds": list(rows), "kinds": kinds, "line": _line(line)}
+    return {"seeds": list(rows), "kinds": kinds, "line": None if line is None else _line(line)}
 
 
 def measures(one: Mapping[str, Any]) -> list[str]:
     """The measures that a rate of a kind of pre-training has."""
-    found = [f"{method}_{measure}" for method in one["methods"] for measure in MEASURES]
-    found += [f"zero-shot_{measure}" for measure in MEASURES] if one["zero_shot"] else ["pretext"]
-    return [*found, *SPECTRA]
+    who = {**one["methods"], **({"zero-shot": one["zero_shot"]} if one["zero_shot"] else {})}
+    found = [f"{name}_{measure}" for name, told in who.items() for measure in MEASURES if measure in told]
+    return [*found, *(() if one["zero_shot"] else ("pretext",)), *SPECTRA]
 
 
 def value(row: Row, kind: str, rate: str, name: str) -> float:

@@ -2,8 +2,8 @@
 
 They need the user's data and GPUs, and no other code; with noise as ``NAME@noise-symmetric-10``, and of the
 pairs of towers as ``NAME@noise-captions-10``. Supervised after Wightman et al., arXiv 2110.00476, recipe A1,
-and after Touvron et al., arXiv 2012.12877, without their mixing of images and labels and without RandAugment;
-contrastive after Cherti et al., arXiv 2212.07143.
+without its mixup, CutMix, RandAugment, stochastic depth and repeated augmentation, and after Touvron et al.,
+arXiv 2012.12877, without the same; contrastive after Cherti et al., arXiv 2212.07143.
 """
 
 from __future__ import annotations

@@ -13,15 +13,18 @@ from scipy.stats import norm
 
 from benchmark.baselines import load_baseline
 from benchmark.cli import run
+from benchmark.estimate import Estimate
 from benchmark.lines import BaselinePoint, fit_baseline
 from benchmark.plots.noisy import noisy_figure
-from benchmark.studies import noisy_models, noisy_pretraining
+from benchmark.studies import noisy_pretraining
 from benchmark.studies.measuring import Measured
-from benchmark.studies.noisy_models import METHODS, NAMES, Sizes, jobs_of, suite_of, tuned_model
-from benchmark.studies.noisy_numbers import line_of, measures, summary, value
+from benchmark.studies.noisy_models import jobs_of, tuned_model
+from benchmark.studies.noisy_numbers import _accuracies, line_of, measures, summary, value
 from benchmark.studies.noisy_pretraining import TITLES, shown, tables, verdicts
-from benchmark.studies.study import Setting
+from benchmark.studies.noisy_suites import METHODS, NAMES, Sizes, Target, suite_of
+from benchmark.studies.study import STUDIES, Setting, setting
 from models_zoo.recipe import recipe_of, start_of
+from models_zoo.spec import MODELS
 from shifts.label_noise import GRID, LabelNoise
 from shifts.spec import SHIFTS
 
@@ -162,9 +165,11 @@ def test_models_differ_by_noise_alone(name: str) -> None:
     jobs = list(jobs_of(suite, suite.sizes, name=name, seed=3))
     assert len({job.spec.name for job in jobs}) == len(jobs)
     kind, pretext = next(iter(suite.pretexts.items()))
-    for method in METHODS:
+    target = suite.targets[0]
+    for method in suite.methods:
         specs = [
-            tuned_model(suite, suite.sizes, method, name=name, kind=kind, rate=rate, seed=3) for rate in GRID
+            tuned_model(suite, suite.sizes, target, method, name=name, kind=kind, rate=rate, seed=3)
+            for rate in GRID
         ]
         first = recipe_of(specs[0]).stages
         assert all(recipe_of(spec).stages == first for spec in specs), "tuned alike"
@@ -179,9 +184,85 @@ def test_models_differ_by_noise_alone(name: str) -> None:
         assert noises == [
             None if not rate else LabelNoise(kind=pretext.noise, rate=rate, seed=3) for rate in GRID
         ]
-    for shift in suite.shifts():
-        assert shift.reference == suite.reference
-        assert shift.label_space == SHIFTS.get(suite.reference).label_space
+    for target in suite.targets:
+        for shift in target.shifts():
+            assert shift.reference == target.reference
+            assert shift.label_space == SHIFTS.get(target.reference).label_space
+
+
+@pytest.mark.parametrize("name", ["downstream", "downstream-tuned"])
+def test_at_full_size_every_model_is_tuned_to_every_set_and_tested_on_what_nothing_is_trained_on(
+    name: str,
+) -> None:
+    suite = suite_of(name)
+    study = STUDIES.get("noisy-pretraining")
+    jobs = noisy_pretraining.jobs(setting(study, suite=name, seeds=2))
+    starts = {job.spec.name for job in jobs if recipe_of(job.spec).start is None}
+    assert len(starts) == 4 * len(GRID) * 2
+    tuned_to: dict[str, list[str]] = {one: [] for one in starts}
+    trained, tested = set(), set()
+    for job in jobs:
+        recipe = recipe_of(job.spec)
+        trained |= {(SHIFTS.get(stage.shift).source, stage.split) for stage in recipe.stages}
+        tested |= {(shift.source, shift.split) for shift in job.shifts}
+        start = start_of(recipe)
+        if start is not None:
+            tuned_to[start.name].append(recipe.stages[0].shift)
+            assert job.shifts[0].name == recipe.stages[0].shift
+            assert {shift.label_space for shift in job.shifts} == {job.spec.label_space}
+    sets = [target.reference for target in suite.targets for _ in suite.methods]
+    assert all(some == sets for some in tuned_to.values())
+    assert not trained & tested
+    assert {split for _, split in trained} == {"train", "trainval", "real-train", "sketch-train"}
+    assert [target.within for target in suite.targets] == [True] * 14 + [False] * 2
+    away = {"real": ("clipart", "painting", "sketch"), "sketch": ("clipart", "painting", "real")}
+    assert [one.name for one in suite.shifts()] == [
+        f"domainnet-{home}/{other}" for home, others in away.items() for other in others
+    ]
+    towers = [job for job in jobs if job.spec.name.startswith("cc12m") and job.spec.name in starts]
+    assert {len(job.shifts) for job in towers} == {7}, "untuned: ImageNet and six shifts of it"
+
+
+def test_several_sets_are_averaged_and_those_there_for_their_shifts_are_not_in_distribution() -> None:
+    """By hand: references 0.9 and 0.7 count, 0.1 does not; shifts 0.6, 0.3 and 0.3."""
+    names = {"digits": 0.9, "digits-tinted": 0.7, "digits-imbalanced": 0.1}
+    shifts = {"digits/pad": 0.6, "digits/contrast/3": 0.3, "digits/pixelate/3": 0.3}
+    spec = MODELS.get("digits-logreg")
+    targets = (
+        Target(reference="digits", registered=("digits/pad",)),
+        Target(reference="digits-tinted"),
+        Target(reference="digits-imbalanced", registered=tuple(shifts)[1:], within=False),
+    )
+
+    class Told(Measured):
+        def accuracy(self, model: str, shift: str) -> Estimate:
+            value = (names | shifts)[shift]
+            return Estimate(value=value, low=0.0, high=1.0, level=0.95, method="wilson", n=10)
+
+    suite = dataclasses.replace(suite_of("digits"), targets=targets, baseline=None)
+    told = Told(cells={})
+    assert line_of(told, suite, Sizes(), setting=Setting(seeds=(0, 1), suite="digits")) is None
+    found = _accuracies(told, suite, dict.fromkeys(targets, spec), None)
+    assert (found["id"], found["ood"]) == (pytest.approx(0.8), pytest.approx(0.4))
+    assert set(found) == {"id", "ood", "targets"}
+    assert found["targets"]["digits-imbalanced"]["shifts"]["digits/pixelate/3"]["value"] == 0.3
+    one = _accuracies(told, suite, {targets[0]: spec}, None)
+    assert set(one) == {"id", "ood", "reference", "shifts"}, "as ever where there is one set"
+
+
+def test_without_a_line_effective_robustness_is_not_tested() -> None:
+    some = rows(as_published)
+    for row in some:
+        for of_kind in row["kinds"].values():
+            for one in of_kind.values():
+                for told in (*one["methods"].values(), one["zero_shot"] or {}):
+                    told.pop("effective_robustness", None)
+    numbers = summary(some, None)
+    found = [verdict for verdict in verdicts(numbers) if verdict.outcome != "reproduced"]
+    assert [one.outcome for one in found] == ["not tested"] * 2
+    assert all("effective robustness" in one.claim for one in found)
+    assert tables(numbers)[0].header[-1] == "OOD" and len(tables(numbers)[0].rows[0]) == 5
+    assert len(noisy_figure(numbers, TITLES).axes) == 2 * (5 + 1)
 
 
 def test_the_study_runs_and_runs_again_from_what_is_stored(
@@ -192,7 +273,7 @@ def test_the_study_runs_and_runs_again_from_what_is_stored(
     small = dataclasses.replace(
         digits,
         pretexts={"contrastive": digits.pretexts["contrastive"]},
-        registered=("digits/contrast/3", "digits/unseen-tint"),
+        targets=(Target(reference="digits", registered=("digits/contrast/3", "digits/unseen-tint")),),
         baseline=None,
         scratch="digits-logreg",
     )
@@ -200,7 +281,6 @@ def test_the_study_runs_and_runs_again_from_what_is_stored(
     monkeypatch.setattr("os.cpu_count", lambda: 1)  # here: a process of its own would take longer to start
     monkeypatch.setattr(noisy_pretraining, "suite_of", lambda name: small)
     monkeypatch.setattr(noisy_pretraining, "SMOKE", sizes)
-    assert noisy_models.SMOKE.rates == sizes.rates
     ask = ["study", "noisy-pretraining", "--smoke", "--results", str(tmp_path / "results"), "--json"]
     assert run([*ask, "-o", str(tmp_path)]) == 0
     printed = json.loads(capsys.readouterr().out)
@@ -216,3 +296,34 @@ def test_the_study_runs_and_runs_again_from_what_is_stored(
                 assert spectrum == sorted(spectrum, reverse=True)
     assert run(ask) == 0
     assert json.loads(capsys.readouterr().out) == printed
+
+
+def test_several_sets_run_without_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digits = suite_of("digits")
+    small = dataclasses.replace(
+        digits,
+        pretexts={"contrastive": digits.pretexts["contrastive"]},
+        targets=(
+            Target(reference="digits-tinted"),
+            Target(reference="digits", registered=("digits/unseen-tint",), within=False),
+        ),
+        methods=("lp",),
+        zero_shot=digits.targets[0],
+        baseline=None,
+        limit=100,
+    )
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr(noisy_pretraining, "suite_of", lambda name: small)
+    monkeypatch.setattr(noisy_pretraining, "SMOKE", Sizes(rates=(0.0, 0.3), pretrain=1))
+    ask = ["study", "noisy-pretraining", "--smoke", "--results", str(tmp_path / "results"), "--json"]
+    assert run(ask) == 0
+    numbers = json.loads(capsys.readouterr().out)["numbers"]
+    assert numbers["line"] is None
+    one = numbers["seeds"][0]["kinds"]["contrastive"]["30"]
+    probe = one["methods"]["lp"]
+    assert set(probe["targets"]) == {"digits", "digits-tinted"}
+    assert probe["id"] == probe["targets"]["digits-tinted"]["reference"]["value"]
+    assert probe["ood"] == probe["targets"]["digits"]["shifts"]["digits/unseen-tint"]["value"]
+    assert len(one["zero_shot"]["shifts"]) == 8
