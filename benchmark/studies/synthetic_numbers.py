@@ -135,6 +135,16 @@ def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def over_control_by_line(rows: Sequence[Mapping[str, Any]], line: str) -> dict[str, Any]:
+    """Effective robustness of the pre-trained models minus the control's, within seeds, methods averaged."""
+
+    def of(row: Mapping[str, Any], arm: str) -> float:
+        models = row["models"][arm].values()
+        return _average([one["effective_robustness"][line]["value"] for one in models])
+
+    return _mean([of(row, "pre-trained") - of(row, "control") for row in rows])
+
+
 def by_support(shifts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Means over the shifts of a kind and over seeds, and their difference within each seed."""
     found: dict[str, Any] = {}

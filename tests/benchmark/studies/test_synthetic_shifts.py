@@ -98,13 +98,14 @@ def outcomes(numbers: dict[str, Any]) -> list[str]:
 
 def test_the_verdicts_follow_the_numbers() -> None:
     still, none = [0.001, -0.001, 0.0], [0.0, 0.001, -0.001]
-    assert outcomes(shifts(still, [0.2, 0.21, 0.19], none)) == ["reproduced"] * 5
+    assert outcomes(shifts(still, [0.2, 0.21, 0.19], none)) == ["reproduced"] * 6
     away = outcomes(shifts([0.1, 0.101, 0.099], [0.01, 0.011, 0.009], [0.2, 0.19, 0.21]))
-    assert away == ["not reproduced"] * 3 + ["reproduced", "not reproduced"]
+    assert away == ["not reproduced"] * 3 + ["reproduced", "not reproduced", "not reproduced"]
     open_ended = outcomes(shifts([0.1, -0.1, 0.0], [0.2, -0.2, 0.01], none))
-    assert open_ended == ["within noise"] * 3 + ["reproduced", "within noise"]
+    assert open_ended == ["within noise"] * 3 + ["reproduced", "within noise", "within noise"]
     scattered = outcomes(shifts(still, [0.2, 0.21, 0.19], none, scatter=0.2))
     assert scattered[1:4] == ["not tested", "reproduced", "not reproduced"], "no line, nothing above it"
+    assert scattered[4:] == ["reproduced", "not tested"]
 
 
 @pytest.mark.parametrize("name", SUITES)
