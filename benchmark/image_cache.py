@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import zlib
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,7 +118,8 @@ class Kept:
         if (folder / "pixels.bin").stat().st_size != int(np.prod(shape)):
             raise ValueError("cut short")
         self._pixels: Pixels = np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="r", shape=shape)
-        os.utime(folder / "record.json")  # used now; what was used longest ago goes first
+        with suppress(OSError):  # a cache that others wrote is as good
+            os.utime(folder / "record.json")  # used now; what was used longest ago goes first
 
     def read(self, positions: Positions) -> Pixels:
         """uint8 (B, h, w, 3) of rows that the entry holds, in memory.

@@ -130,8 +130,8 @@ class Reader:
         self.wanted = Wanted.union([decoded, *geometries.values()])
         if not cached or not len(self.wanted.now):
             return
-        if isinstance(examples.payloads[int(self.wanted.now[0])], np.ndarray):
-            return  # pixels already
+        if not _encoded(examples, int(self.wanted.now[0])):
+            return
         # Decoded images of one size serve every perturbation and every geometry.
         self._raw = Wanted.union([decoded, geometries.get(RAW, NOTHING)])
         for geometry, wanted in {**geometries, RAW: self._raw}.items():
@@ -244,3 +244,11 @@ class Reader:
         chunk.prepared[geometry] = Prepared(positions=positions, batch=batch)
         if geometry != RAW and geometry in self._filling:
             self._filling[geometry].put(positions, batch.permute(0, 2, 3, 1).numpy())
+
+
+def _encoded(examples: Examples, row: int) -> bool:
+    """Whether the source holds files to decode, not pixels. What cannot be read fails where it is used."""
+    try:
+        return not isinstance(examples.payloads[row], np.ndarray)
+    except Exception:  # noqa: BLE001 - raised again for the cells that need the image
+        return True

@@ -254,6 +254,7 @@ def test_a_worker_whose_file_vanishes_fails_the_cell_by_name(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     last = sorted((world / "images" / "test" / "truck").iterdir())[-1]
+    assert sorted((world / "images" / "test").iterdir())[-1].name == "truck"
     monkeypatch.setenv("FAULT", "vanish")
     monkeypatch.setenv("WHERE", f"0:{last}")
     try:

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from PIL import Image
 
 import benchmark.image_filling
 from benchmark.cli import run
@@ -34,7 +35,7 @@ from benchmark.image_cache import (
 from benchmark.image_filling import Filling
 from benchmark.planning import contestant, plan
 from benchmark.predictions import read_predictions
-from benchmark.reading import RAW, geometry_of
+from benchmark.reading import NOTHING, RAW, Reader, Wanted, geometry_of
 from benchmark.runner import Options, run_pass
 from benchmark.store import PREDICTIONS, Store
 from models_zoo.loading import build_model
@@ -204,6 +205,47 @@ def test_one_process_fills_and_what_a_dead_one_left_is_removed() -> None:
     (stale / "pixels.bin").write_bytes(b"half")
     fill(KEY, rows, pixels(10))
     assert [path.name for path in images_home().iterdir()] == [folder.name]
+
+
+class Files:
+    """Nine PNG files; the first cannot be read at all, and the fourth is no image."""
+
+    def __len__(self) -> int:
+        return 9
+
+    def __getitem__(self, index: int) -> bytes:
+        if index == 0:
+            raise FileNotFoundError("gone")
+        stream = io.BytesIO()
+        Image.fromarray(pixels(9)[index]).save(stream, "PNG")
+        return b"no image" if index == 3 else stream.getvalue()
+
+
+def test_images_that_cannot_be_read_are_told_by_place_and_keep_the_rest_out_of_the_cache() -> None:
+    examples = Examples(payloads=Files(), labels=np.zeros(9, np.int64), ids=list("abcdefghi"))
+    square = Preprocess(resize=(2, 2), crop=(2, 2))
+    rows, some = np.arange(9), np.arange(2, 9)
+    for fill, wanted in ((True, rows), (True, some), (True, np.arange(4, 9)), (False, some)):
+        reader = Reader(
+            examples,
+            content="c",
+            decoded=NOTHING,
+            geometries={square: Wanted(now=wanted, ever=wanted)},
+            cached=True,
+            fill=fill,
+        )
+        chunks = list(reader.chunks(4, workers=2))
+        reader.close()
+        broken = {int(chunk.positions[place]) for chunk in chunks for place in chunk.broken}
+        assert broken == {0, 3} & set(wanted.tolist())
+        for chunk in chunks:
+            good = [row for row in chunk.positions.tolist() if row not in (0, 3)]
+            got = chunk.batch(square, np.array(good)).permute(0, 2, 3, 1).numpy()
+            expected = [np.asarray(Image.fromarray(pixels(9)[row]).resize((2, 2), 2)) for row in good]
+            np.testing.assert_array_equal(got, expected)
+    key = key_of("c", examples.ids, square)
+    assert look_up(key, np.arange(4, 9)) is not None, "all of these could be read"
+    assert look_up(key, some) is None
 
 
 @pytest.fixture

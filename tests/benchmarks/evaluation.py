@@ -96,7 +96,7 @@ def measure(folder: Path, number: int, repeats: int) -> dict[str, dict[str, floa
         chosen = [contestant(MODELS.get(f"cifar10-resnet{n}"), weights=folder / f"{n}.pth") for n in layers]
         store = Store(folder / f"results-{next(turn)}")
         work = plan(chosen, [SHIFTS.get("cifar10-jpeg75")], store=store, data_dir=data_dir)
-        options = Options(device="cpu", data_dir=data_dir)
+        options = Options(device="cpu", data_dir=data_dir, image_cache=False)
         results = [result for one in work.passes for result in run_pass(one, options=options)]
         assert all(result.status == "ok" and result.n == number for result in results)
 
