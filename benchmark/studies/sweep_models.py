@@ -79,7 +79,7 @@ def _plan(name: str, base: str, scratch: str, *, outside: str, settings: Mapping
     return Plan(
         name=name,
         suite=suite,
-        sizes=suite.sizes,
+        sizes=dataclasses.replace(suite.sizes, checkpoints=()),
         biases={
             "spurious tint": Bias(
                 reference=f"{base}-tinted-{{}}",
