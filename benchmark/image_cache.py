@@ -94,6 +94,14 @@ def _versions(resizer: str) -> dict[str, str | None]:
     return found
 
 
+def among(positions: Positions, rows: Positions) -> NDArray[np.bool_]:
+    """Which of B positions are among N rising rows: bool (B,), without a look at all N of them."""
+    if not len(rows):
+        return np.zeros(len(positions), dtype=np.bool_)
+    places = np.minimum(np.searchsorted(rows, positions), len(rows) - 1)
+    return np.asarray(rows[places] == positions)
+
+
 class Kept:
     """Images that are in the cache.
 
@@ -164,7 +172,7 @@ def look_up(key: str, positions: Positions) -> Kept | None:
         except DAMAGE:
             shutil.rmtree(folder, ignore_errors=True)
             continue
-        if np.isin(positions, kept.rows).all():
+        if among(positions, kept.rows).all():
             return kept
     return None
 

@@ -15,6 +15,7 @@ from benchmark.image_cache import (
     DAMAGE,
     SCHEMA_VERSION,
     Kept,
+    among,
     entries_of,
     entry_folder,
     images_home,
@@ -124,7 +125,7 @@ class Filling:
             if folder != self._folder:
                 with suppress(*DAMAGE):
                     kept = Kept(folder, self._key)
-                    if np.isin(kept.rows, self._rows).all():
+                    if among(kept.rows, self._rows).all():
                         kept.drop()
 
     def _give_up(self) -> None:

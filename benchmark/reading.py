@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from benchmark.image_cache import Kept, key_of, look_up
+from benchmark.image_cache import Kept, among, key_of, look_up
 from benchmark.image_filling import Filling
 from models_zoo.preprocessing import prepare
 from models_zoo.spec import Preprocess
@@ -168,11 +168,11 @@ class Reader:
 
     def _read(self, positions: Positions) -> Chunk:
         chunk = Chunk(positions=positions)
-        perturbed = np.isin(positions, self._decoded.now)
+        perturbed = among(positions, self._decoded.now)
         decode = perturbed.copy()
         cold: list[tuple[Preprocess, NDArray[np.bool_]]] = []
         for geometry, wanted in self._geometries.items():
-            mask = np.isin(positions, wanted.now)
+            mask = among(positions, wanted.now)
             if not mask.any():
                 continue
             ready = self._from_cache(geometry, positions[mask])
@@ -192,7 +192,7 @@ class Reader:
     def _from_cache(self, geometry: Preprocess, positions: Positions) -> Pixels | None:
         """Prepared images from the cache, or None; a damaged entry is removed and not asked again."""
         kept = self._kept.get(geometry)
-        if kept is None or not np.isin(positions, kept.rows).all():
+        if kept is None or not among(positions, kept.rows).all():
             return None
         try:
             return kept.read(positions)
@@ -221,7 +221,7 @@ class Reader:
     def _fill_decoded(self, chunk: Chunk, images: Mapping[int, Pixels]) -> None:
         """Decoded images go into the cache only where all have one size."""
         places = np.fromiter(images, dtype=np.int64, count=len(images))
-        places = places[np.isin(chunk.positions[places], self._raw.ever)]
+        places = places[among(chunk.positions[places], self._raw.ever)]
         shapes = {images[place].shape for place in places.tolist()}
         if len(shapes) > 1:
             self._filling[RAW].give_up()

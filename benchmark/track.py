@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -272,5 +273,7 @@ def contained(tracks: Sequence[Track]) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - recorded as the result of the cells it belongs to
+        # The frames of the failed call hold its tensors: what ran out of memory would keep it all.
+        traceback.clear_frames(error.__traceback__)
         for track in tracks:
             track.failure = track.failure or error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from benchmark.planning import contestant, plan
 from benchmark.result import Result
 from benchmark.runner import Options, run_pass
 from benchmark.store import Store
+from benchmark.track import contained
 from models_zoo.spec import MODELS
 from shifts.errors import CorruptDataError
 from shifts.spec import SHIFTS
@@ -99,6 +101,25 @@ def test_one_image_without_room_and_any_other_error_are_raised() -> None:
     with pytest.raises(ValueError, match="allocate"):
         Fitting().logits(Tight(1, ValueError), batch)  # type: ignore[arg-type]
     assert not out_of_memory(RuntimeError("size mismatch"))
+
+
+def test_a_failed_cell_keeps_nothing_of_what_its_model_held_in_memory() -> None:
+    held = []
+
+    def forward() -> None:
+        activations = torch.zeros(3)
+        held.append(weakref.ref(activations))
+        raise MemoryError
+
+    class Cell:
+        failure: Exception | None = None
+
+    cell = Cell()
+    with contained([cell]):  # type: ignore[list-item]
+        forward()
+    assert isinstance(cell.failure, MemoryError)
+    assert held[0]() is None
+    assert describe(cell.failure)["where"].startswith("forward (line")
 
 
 def test_more_cells_than_locks_are_measured_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ import benchmark.image_filling
 from benchmark.cli import run
 from benchmark.image_cache import (
     VARIABLE,
+    among,
     entries_of,
     entry_folder,
     images_home,
@@ -79,6 +80,14 @@ def test_the_key_covers_what_moves_a_pixel_or_a_row() -> None:
         key_of("content", IDS, RAW),
     ]
     assert len({known, *others}) == 6
+
+
+def test_rows_are_found_among_others_as_by_a_look_at_all() -> None:
+    draw = np.random.default_rng(0)
+    for number in (0, 1, 2, 50):
+        rows = np.unique(draw.integers(0, 60, number))
+        positions = np.arange(-1, 62)
+        np.testing.assert_array_equal(among(positions, rows), np.isin(positions, rows))
 
 
 def test_only_what_moves_pixels_is_a_geometry() -> None:
