@@ -8,10 +8,11 @@ count as none.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -19,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from models_zoo.adapters import fold
 from models_zoo.feeding import num_classes, open_distribution, steps_over
 from models_zoo.objectives import Batch, objective_of
-from models_zoo.optimising import trained_parameters, untrained
+from models_zoo.optimising import put_heads, started, trained_parameters, untrained
 from models_zoo.preprocessing import prepare
 from models_zoo.processes import Processes
 from models_zoo.recipe import Recipe, recipe_of, start_of
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from models_zoo.recipe import Stage
     from models_zoo.spec import ModelSpec, Preprocess
 
-BATCHES = (2, 4)  # images of the steps that are counted: a batch of one has no statistics
+BATCHES = (8, 16)  # images of the steps that are counted: enough for statistics of a batch and its spectrum
+CLASSES = (2, 4)  # of the last layers that are counted where only these depend on how many there are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,7 @@ def training_cost(spec: ModelSpec, *, data_dir: Path | None = None) -> TrainingC
     """
     recipe = recipe_of(spec)
     side = _input_size(spec.preprocess, recipe.stages[0], data_dir)
-    counted = _counted(_Counted(recipe), spec.preprocess, side)
+    counted = _count(recipe, spec.preprocess, side)
     stages = tuple(
         StageCost(
             shift=stage.shift,
@@ -120,17 +122,20 @@ class _Counted:
     """A recipe as a key: equal where the networks are, and what is trained of them.
 
     Seeds, shares, noise and rates move no operation; many models of a study share one count.
+
+    Args:
+        classes: in place of the stages' own.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
+    def __init__(self, recipe: Recipe, *, classes: int | None = None) -> None:
+        self.recipe, self.classes = recipe, classes
         start = start_of(recipe)
         network = {"network": recipe.network, "arguments": recipe.arguments}
         if start is not None:
-            network = {"loader": start.loader, "arguments": start.arguments, "in": start.label_space}
+            network = _identity(start)
         stages = [
             {
-                "classes": num_classes(stage),
+                "classes": num_classes(stage) if classes is None else classes,
                 **{name: getattr(stage, name) for name in ("batch_size", "fresh_head", "trainable", "lora")},
                 **{name: getattr(stage, name) for name in ("head_fit", "objective")},
             }
@@ -145,6 +150,10 @@ class _Counted:
         return isinstance(other, _Counted) and self._key == other._key
 
 
+def _identity(start: ModelSpec) -> dict[str, Any]:
+    return {"loader": start.loader, "arguments": start.arguments, "in": start.label_space}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Count:
     stages: tuple[tuple[float, int], ...]
@@ -152,9 +161,59 @@ class _Count:
     parameters: int
 
 
+def _count(recipe: Recipe, preprocess: Preprocess, side: tuple[int, int]) -> _Count:
+    """Models that are tuned to many sets differ by the outputs of a last layer, in which all is linear."""
+    classes = {num_classes(stage) for stage in recipe.stages}
+    anew = all(stage.head_fit is not None or stage.fresh_head for stage in recipe.stages)
+    if start_of(recipe) is None or not anew or len(classes) > 1:
+        return _counted(_Counted(recipe), preprocess, side)
+    some, more = (_counted(_Counted(recipe, classes=number), preprocess, side) for number in CLASSES)
+    further = (classes.pop() - CLASSES[0]) / (CLASSES[1] - CLASSES[0])
+
+    def at(first: float, second: float) -> float:
+        return first + further * (second - first)
+
+    stages = zip(some.stages, more.stages, strict=True)
+    return _Count(
+        stages=tuple((at(a[0], b[0]), round(at(a[1], b[1]))) for a, b in stages),
+        forward=at(some.forward, more.forward),
+        parameters=round(at(some.parameters, more.parameters)),
+    )
+
+
+class _Start:
+    """A model to start from as a key: equal where the bodies are."""
+
+    def __init__(self, spec: ModelSpec, *, space: str) -> None:
+        self.spec, self.space = spec, space
+        self._key = digest(_identity(spec))
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Start) and self._key == other._key
+
+
+@lru_cache(maxsize=8)
+def _body(start: _Start) -> tuple[nn.Module, str]:
+    """Shapes of a network under any last layer, and the name of that layer."""
+    network, head = started(start.spec, None, label_space=start.space, shapes=True)
+    return network.to("meta"), head
+
+
+def _network(key: _Counted) -> tuple[nn.Module, str]:
+    start = start_of(key.recipe)
+    if key.classes is None or start is None:
+        return untrained(key.recipe)
+    network, head = _body(_Start(start, space=SHIFTS.get(key.recipe.stages[0].shift).label_space))
+    network = copy.deepcopy(network)
+    return network, put_heads(network, head, key.recipe, classes=key.classes)
+
+
 @lru_cache(maxsize=64)
 def _counted(key: _Counted, preprocess: Preprocess, side: tuple[int, int]) -> _Count:
-    network, head = untrained(key.recipe)
+    network, head = _network(key)
     network = network.to("meta")
     parameters = sum(parameter.numel() for parameter in network.parameters())
     forward = _forward(network, side)

@@ -53,13 +53,23 @@ def untrained(recipe: Recipe) -> tuple[nn.Module, str]:
     else:
         space = SHIFTS.get(recipe.stages[0].shift).label_space
         network, head = started(start, None, label_space=space, shapes=True)
+    return network, put_heads(network, head, recipe)
+
+
+def put_heads(network: nn.Module, head: str, recipe: Recipe, *, classes: int | None = None) -> str:
+    """Put the last layers of all stages in place, one after the other, and give the name of the last.
+
+    Args:
+        classes: how many the layers answer in, in place of the stages' own.
+    """
     for number, stage in enumerate(recipe.stages):
+        outputs = num_classes(stage) if classes is None else classes
         if stage.head_fit is not None:
-            layer = head_fit_of(stage.head_fit).build(width_of(network, head), num_classes(stage))
+            layer = head_fit_of(stage.head_fit).build(width_of(network, head), outputs)
             head = put_head(network, head, layer)
         elif stage.fresh_head or (number == 0 and stage.objective is None):
-            prepare_head(network, head, classes=num_classes(stage), fresh=stage.fresh_head)
-    return network, head
+            prepare_head(network, head, classes=outputs, fresh=stage.fresh_head)
+    return head
 
 
 def width_of(network: nn.Module, head: str) -> int:

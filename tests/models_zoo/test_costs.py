@@ -6,12 +6,14 @@ import dataclasses
 
 import pytest
 
-from models_zoo.costs import split_size, training_cost
-from models_zoo.recipe import LoRA, Recipe, Stage, recipe_of
+from models_zoo.costs import _Counted, _counted, split_size, training_cost
+from models_zoo.recipe import Augmentation, LoRA, Recipe, Stage, recipe_of
 from models_zoo.sources.digits_models import recipe
 from models_zoo.spec import MODELS, ModelSpec
 from models_zoo.training import Options, run_recipe
+from models_zoo.tuning.fine_tune import fine_tune
 from models_zoo.tuning.linear_probe import linear_probe
+from models_zoo.tuning.lora import lora
 from models_zoo.tuning.on_features import on_features
 from models_zoo.tuning.tuned import tuned
 from models_zoo.variants import variant
@@ -108,3 +110,28 @@ def test_what_is_not_published_is_not_known() -> None:
     with pytest.raises(UserError, match="how large the network's input is"):
         training_cost(MODELS.get("cifar10-resnet20-scratch"))
     assert recipe_of(MODELS.get("cifar10-resnet20-scratch")).stages[0].shift == "cifar10"
+
+
+RESHAPING = Augmentation(function="models_zoo.tuning.reshaping:Reshaping")
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        on_features("digits", "lp"),
+        on_features("digits", "nmtune-code"),
+        lora("digits"),
+        fine_tune("digits", fresh_head=True),
+        fine_tune("digits", fresh_head=True, objective=RESHAPING),
+    ],
+    ids=["probe", "mlp", "adapters", "all", "spectrum"],
+)
+@pytest.mark.parametrize("start", ["digits-turned-cnn", "digits-two-tower"])
+def test_counts_at_two_numbers_of_classes_give_that_of_any_other(start: str, stage: Stage) -> None:
+    spec = tuned(MODELS.get(start), [stage], name="costs-classes")
+    direct = _counted(_Counted(recipe_of(spec)), spec.preprocess, (16, 16))
+    cost = training_cost(spec)
+    (one,) = cost.stages
+    assert (cost.forward, cost.parameters) == (direct.forward, direct.parameters)
+    assert one.trained == direct.stages[0][1]
+    assert one.operations == pytest.approx(direct.stages[0][0], rel=1e-12)
