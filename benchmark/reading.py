@@ -6,8 +6,9 @@ An image is decoded where a perturbation, or a geometry that is not in the cache
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -29,8 +30,34 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
     Positions = NDArray[np.int64]
 
-READ_AHEAD = 2
+# Decoding and resizing a photograph takes an eleventh of the processor time of MobileNetV3-L's forward pass
+# (tests/benchmarks/image_cache.py); larger photographs take more, larger networks far more.
+CORES_PER_WORKER = 8
+MOST_WORKERS = 8
 RAW = Preprocess()  # images as they are decoded
+
+
+def workers_for(devices: Iterable[str]) -> int:
+    """How many threads should decode for models on these devices.
+
+    Where networks run on the cores, one for every eight, so that the two do not fight; beside an accelerator
+    all cores but the one that feeds it. How many threads torch takes is left to it (all cores, or what
+    ``OMP_NUM_THREADS`` says), since another number would move the last bits of a logit.
+
+    Args:
+        devices: as ``Classifier.device_name`` says.
+    """
+    cores = _cores()
+    if any(device.startswith(("cuda", "mps")) for device in devices):
+        return max(min(cores - 1, MOST_WORKERS), 1)
+    return max(min(cores // CORES_PER_WORKER, MOST_WORKERS), 1)
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def geometry_of(preprocess: Preprocess) -> Preprocess:
@@ -148,12 +175,12 @@ class Reader:
         """All rows that are needed, in order, ``size`` at a time; ``workers`` threads read ahead."""
         rows = self.wanted.now
         parts = [rows[start : start + size] for start in range(0, len(rows), size)]
-        with ThreadPoolExecutor(max(workers, 1), thread_name_prefix="decode") as pool:
+        with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
             ahead: deque[Future[Chunk]] = deque()
             try:
                 for part in parts:
                     ahead.append(pool.submit(self._read, part))
-                    if len(ahead) > READ_AHEAD * max(workers, 1):
+                    if len(ahead) > workers + 1:
                         yield ahead.popleft().result()
                 while ahead:
                     yield ahead.popleft().result()

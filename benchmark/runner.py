@@ -14,7 +14,7 @@ import torch
 from benchmark.claims import claimed
 from benchmark.memory import Fitting
 from benchmark.planning import Cell, Pass
-from benchmark.reading import Chunk, Reader, Wanted
+from benchmark.reading import Chunk, Reader, Wanted, workers_for
 from benchmark.store import finished_result
 from benchmark.track import Stream, Track, contained, places_of, rows_of, streams_of
 from models_zoo.loading import load_spec
@@ -45,7 +45,7 @@ class Options:
     Attributes:
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``.
         batch_size: images in one forward pass.
-        workers: threads that decode ahead of the models.
+        workers: threads that decode ahead of the models; None takes as many as the cores suggest.
         keep_logits: store float16 logits beside the predictions.
         data_dir: where local copies lie, if not in the cache.
         image_cache: True keeps prepared images for the next run, False neither keeps nor takes any; None
@@ -54,7 +54,7 @@ class Options:
 
     device: str = "auto"
     batch_size: int = BATCH_SIZE
-    workers: int = 1
+    workers: int | None = None
     keep_logits: bool = False
     data_dir: Path | None = None
     image_cache: bool | None = None
@@ -144,7 +144,8 @@ def _evaluate(
 ) -> None:
     """The loop. A failure inside a block ends the cells the block works for, and no other."""
     total = sum(track.rows_left for track in tracks)
-    for chunk in reader.chunks(options.batch_size, workers=options.workers):
+    live = [track.classifier.device_name for stream in streams for track in stream.tracks]
+    for chunk in reader.chunks(options.batch_size, workers=options.workers or workers_for(live)):
         for stream in streams:
             stream.refuse(chunk.positions, chunk.broken)
             with contained(stream.tracks):

@@ -76,7 +76,9 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one forward pass.")] = 256,
-    workers: Annotated[int, typer.Option(min=1, help="Threads that decode images.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads that decode images; default: from the cores.")
+    ] = None,
     image_cache: Annotated[
         bool | None,
         typer.Option(

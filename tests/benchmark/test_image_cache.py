@@ -22,6 +22,7 @@ from filelock import FileLock
 from PIL import Image
 
 import benchmark.image_filling
+import benchmark.reading
 from benchmark.cli import run
 from benchmark.image_cache import (
     VARIABLE,
@@ -36,7 +37,7 @@ from benchmark.image_cache import (
 from benchmark.image_filling import Filling
 from benchmark.planning import contestant, plan
 from benchmark.predictions import read_predictions
-from benchmark.reading import NOTHING, RAW, Reader, Wanted, geometry_of
+from benchmark.reading import NOTHING, RAW, Reader, Wanted, geometry_of, workers_for
 from benchmark.runner import Options, run_pass
 from benchmark.store import PREDICTIONS, Store
 from models_zoo.loading import build_model
@@ -216,6 +217,26 @@ def test_one_process_fills_and_what_a_dead_one_left_is_removed() -> None:
     assert [path.name for path in images_home().iterdir()] == [folder.name]
 
 
+@pytest.mark.parametrize(
+    ("cores", "devices", "expected"),
+    [
+        (1, ["cpu"], 1),
+        (2, ["cpu", "unknown"], 1),
+        (16, ["cpu"], 2),
+        (200, ["cpu"], 8),
+        (2, ["cuda (NVIDIA H100)"], 1),
+        (8, ["cpu", "mps"], 7),
+        (64, ["cuda (NVIDIA H100)"], 8),
+        (1, ["cuda (NVIDIA H100)"], 1),
+    ],
+)
+def test_threads_that_decode_leave_cores_to_the_networks(
+    cores: int, devices: list[str], expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmark.reading, "_cores", lambda: cores)
+    assert workers_for(devices) == expected
+
+
 class Files:
     """Nine PNG files; the first cannot be read at all, and the fourth is no image."""
 
@@ -386,4 +407,4 @@ def test_the_script_that_measures_what_it_saves_still_runs(tmp_path: Path) -> No
         env={**os.environ, "PYTHONPATH": str(root)},
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "figures.json").read_text()).keys() == {"warm", "without"}
+    assert json.loads((tmp_path / "figures.json").read_text()).keys() == {"warm", "without", "cores"}

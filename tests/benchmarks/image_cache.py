@@ -7,7 +7,10 @@ ImageNet with a warm cache, and compares in one run, with the same threads, memo
    batches that are prepared already: what the second model costs beyond what nobody can save;
 2. end to end without a cache (read, decode, resize, crop as well) against the same.
 
-Building the network is taken off: it does not grow with the images.
+Building the network is taken off: it does not grow with the images. Then, in time on the processor:
+
+3. the forward pass of an image against its decoding, resizing and cropping: how many cores a thread that
+   decodes can feed.
 
 Photographs are the sample of ``ROBUSTBENCH_SHIFT_TEST_DATA`` where it is, otherwise JPEGs of noise of their
 usual size; weights are random: neither changes the work.
@@ -24,6 +27,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from models_zoo.classifier import Classifier
+    from shifts.data import Shift
 
 MODEL = "torchvision:mobilenet_v3_large"
 SHIFT = "imagenet-val"
@@ -75,7 +83,7 @@ def prepare(folder: Path, number: int) -> int:
 
 
 def measure(folder: Path, number: int, repeats: int) -> dict[str, dict[str, float]]:
-    """Seconds and ratios of both comparisons."""
+    """Seconds (of the last, milliseconds) and ratios of the three comparisons."""
     from benchmark.planning import contestant, plan
     from benchmark.runner import BATCH_SIZE, Options, run_pass
     from benchmark.store import Store
@@ -124,7 +132,7 @@ def measure(folder: Path, number: int, repeats: int) -> dict[str, dict[str, floa
     for _ in range(repeats):
         for name, job in jobs.items():
             seconds[name] = min(seconds[name], job())
-    return {
+    ratios = {
         name: {
             "seconds": seconds[name] - seconds["built"],
             "built": seconds["built"],
@@ -133,6 +141,24 @@ def measure(folder: Path, number: int, repeats: int) -> dict[str, dict[str, floa
         }
         for name in ("warm", "without")
     }
+    spent = processor_time(shift, model)
+    return {**ratios, "cores": {**spent, "ratio": spent["forward"] / spent["decode"]}}
+
+
+def processor_time(shift: Shift, model: Classifier) -> dict[str, float]:
+    """Milliseconds of a core for an image, in the models' pass and before it."""
+    from models_zoo.preprocessing import prepare as prepared
+
+    number = min(len(shift), 64)
+    best = {"decode": float("inf"), "forward": float("inf")}
+    for _ in range(3):
+        start = time.process_time()
+        batch = prepared([shift.item(index) for index in range(number)], model.spec.preprocess)
+        middle = time.process_time()
+        model.logits(batch)
+        best["decode"] = min(best["decode"], 1000 * (middle - start) / number)
+        best["forward"] = min(best["forward"], 1000 * (time.process_time() - middle) / number)
+    return best
 
 
 def main() -> int:
