@@ -8,20 +8,25 @@ the singular values of the tuned features. Everything is compared within a seed:
 tuned in two ways. Adapters and fine-tuning see the training images with noise on their pixels, as
 pre-training did; what is fitted to cached features does not, so that between these two kinds of tuning more
 differs than what is trained.
+
+The suite ``downstream`` is the published size, on the pre-trainings and sets of the study
+``noisy-pretraining``, with numbers of each pre-training by itself, which are means over sets.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from benchmark.studies.nmtune_models import METHODS, RESHAPED, SMOKE, SUITES, Sizes, Suite, jobs_of
-from benchmark.studies.nmtune_numbers import AGAINST, MEASURES, ON_FEATURES, of_seed, summary
+from benchmark.studies.nmtune_models import NAMES, RESHAPED, SMOKE, Sizes, Suite, jobs_of, suite_of
+from benchmark.studies.nmtune_numbers import MEASURES, ON_FEATURES, against, methods_of, of_seed, summary
 from benchmark.studies.study import STUDIES, Findings, Setting, Study, Table, Verdict, decided
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from benchmark.studies.measuring import Job
 
 NAME = "nmtune"
@@ -32,7 +37,7 @@ STUDIES.register(
         citation="Chen et al. 2024, arXiv 2309.17002 and arXiv 2403.06869, Sections 3 to 5",
         run="benchmark.studies.nmtune:run",
         jobs="benchmark.studies.nmtune:jobs",
-        suites=tuple(SUITES),
+        suites=NAMES,
     )
 )
 
@@ -51,39 +56,67 @@ TITLES = {
 
 def run(setting: Setting) -> Findings:
     """Pre-train, tune, measure, and compare within every seed."""
-    from benchmark.plots.nmtune import nmtune_figure
     from benchmark.studies.measuring import measure
 
     suite, sizes = scaled(setting)
     measured = measure(jobs(setting), setting=setting)
-    rows = []
-    for number, seed in enumerate(setting.seeds):
-        setting.say("spectra of features", number, len(setting.seeds))
-        rows.append(of_seed(measured, suite, sizes, setting=setting, seed=seed))
-    setting.say("spectra of features", len(rows), len(rows))
-    numbers = summary(rows)
+    found: dict[str, dict[str, Any]] = {}
+    total = len(suite.pretexts) * len(setting.seeds)
+    for kind, pretext in suite.pretexts.items():
+        rows: list[dict[str, Any]] = []
+        for seed in setting.seeds:
+            setting.say("spectra of features", len(found) * len(setting.seeds) + len(rows), total)
+            rows.append(of_seed(measured, suite, sizes, pretext, setting=setting, seed=seed))
+        found[kind] = summary(rows)
+    setting.say("spectra of features", total, total)
+    numbers = {"kinds": found} if len(found) > 1 else next(iter(found.values()))
     return Findings(
         study=NAME,
-        configuration={
-            "suite": setting.suite,
-            **{name: getattr(suite, name) for name in ("start", "reference", "ood", "augment")},
-            "shifts": suite.shifts,
-            **dataclasses.asdict(sizes),
-            "seeds": list(setting.seeds),
-            "smoke": setting.smoke,
-        },
+        configuration=setting.described(
+            {
+                **dataclasses.asdict(suite),
+                "shifts": [one.name for target in suite.targets for one in target.shifts()],
+                "sizes": dataclasses.asdict(sizes),
+            }
+        ),
         numbers=numbers,
         tables=tables(numbers),
         verdicts=verdicts(numbers),
-        figures={NAME: partial(nmtune_figure, rising(numbers["rates"]), TITLES, beside=RESHAPED)},
+        figures=_figures(numbers),
     )
+
+
+def by_kind(numbers: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """The numbers of each pre-training by its name, which is empty where there is one."""
+    found: Mapping[str, Mapping[str, Any]] = numbers.get("kinds", {"": numbers})
+    return found
+
+
+def _figures(numbers: Mapping[str, Any]) -> dict[str, Callable[[], Figure]]:
+    from benchmark.plots.nmtune import nmtune_figure
+
+    return {
+        "-".join([NAME, *kind.lower().replace("/", "").split()]): partial(
+            nmtune_figure,
+            rising(one["rates"]),
+            {method: TITLES[method] for method in methods_of(one["rates"])},
+            beside=against_itself(one),
+        )
+        for kind, one in by_kind(numbers).items()
+    }
+
+
+def against_itself(numbers: Mapping[str, Any]) -> dict[str, str]:
+    """The ways to tune that are others with NMTune's terms, and these others."""
+    methods = methods_of(numbers["rates"])
+    return {ours: theirs for ours, theirs in RESHAPED.items() if ours in methods}
 
 
 def scaled(setting: Setting) -> tuple[Suite, Sizes]:
     """The suite and the sizes of a run."""
     assert setting.suite is not None, "the study has suites"
-    suite = SUITES[setting.suite]
-    return (dataclasses.replace(suite, ood=suite.smoke), SMOKE) if setting.smoke else (suite, Sizes())
+    suite = suite_of(setting.suite)
+    return (suite.smaller(), SMOKE) if setting.smoke else (suite, suite.sizes)
 
 
 def jobs(setting: Setting) -> list[Job]:
@@ -94,6 +127,14 @@ def jobs(setting: Setting) -> list[Job]:
 
 def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
     """What the numbers say of each claim; an interval over seeds that holds zero leaves it open."""
+    return tuple(
+        dataclasses.replace(one, claim=f"{kind}: {one.claim}") if kind else one
+        for kind, some in by_kind(numbers).items()
+        for one in _verdicts(some)
+    )
+
+
+def _verdicts(numbers: Mapping[str, Any]) -> list[Verdict]:
     of_noise, over, most = numbers["of_noise"], numbers["over"], max(numbers["rates"], key=float)
     found = [
         _decided(
@@ -105,7 +146,8 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
         )
         for measure, place in (("id", "in distribution"), ("ood", "out of distribution"))
     ]
-    others = {method: of_noise[method]["ood"] for method in METHODS if method != "lp"}
+    methods = methods_of(numbers["rates"])
+    others = {method: of_noise[method]["ood"] for method in methods if method != "lp"}
     found.append(
         decided(
             "noise hurts out of distribution whatever the tuning, LoRA and fine-tuning among it",
@@ -147,7 +189,7 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
                     said=f"without noise {shown(clean, measure)}; under noise",
                 )
             )
-    for ours, theirs in RESHAPED.items():
+    for ours, theirs in against_itself(numbers).items():
         one = over[ours][theirs]
         found.append(
             _decided(
@@ -158,7 +200,7 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
                 said=f"without noise {shown(one['clean']['ood'], 'ood')}; under noise",
             )
         )
-    return tuple(found)
+    return found
 
 
 def _decided(claim: str, one: Mapping[str, float], *, measure: str, rises: bool, said: str) -> Verdict:
@@ -184,6 +226,14 @@ def rising(rates: Mapping[str, Any]) -> dict[str, Any]:
 
 def tables(numbers: Mapping[str, Any]) -> tuple[Table, ...]:
     """Every method at every rate, and NMTune against what it is compared with."""
+    return tuple(
+        dataclasses.replace(one, title=f"{kind}: {one.title}") if kind else one
+        for kind, some in by_kind(numbers).items()
+        for one in _tables(some)
+    )
+
+
+def _tables(numbers: Mapping[str, Any]) -> tuple[Table, Table]:
     methods = Table(
         title="accuracy (%) in and out of distribution, SVE and LSVR of the tuned features; mean over seeds "
         "with its 95 % interval",
@@ -194,7 +244,7 @@ def tables(numbers: Mapping[str, Any]) -> tuple[Table, ...]:
                 rate,
                 *(shown(one["methods"][method][measure], measure, sign="") for measure in MEASURES),
             )
-            for method in METHODS
+            for method in methods_of(numbers["rates"])
             for number, (rate, one) in enumerate(rising(numbers["rates"]).items())
         ),
     )
@@ -209,7 +259,7 @@ def tables(numbers: Mapping[str, Any]) -> tuple[Table, ...]:
                 state,
                 *(shown(numbers["over"][ours][theirs][state][measure], measure) for measure in MEASURES),
             )
-            for ours, others in AGAINST.items()
+            for ours, others in against(methods_of(numbers["rates"])).items()
             for theirs in others
             for state in ("clean", "noisy")
         ),

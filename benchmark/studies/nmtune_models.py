@@ -4,45 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from benchmark.studies.noisy_models import pretrained, tuned_from
+from benchmark.studies.noisy_suites import VIEW, Pretext, Target, downstream_pretexts, downstream_targets
+from models_zoo.recipe import Augmentation
 from shifts.label_noise import GRID
 
 if TYPE_CHECKING:
     from benchmark.studies.measuring import Job
-    from models_zoo.recipe import Augmentation, Stage
+    from models_zoo.recipe import Stage
     from models_zoo.spec import ModelSpec
 
 
 RESHAPING = "models_zoo.tuning.reshaping:Reshaping"
 RESHAPED = {"lora-nmtune": "lora", "ft-nmtune": "ft"}  # with NMTune's terms: the same tuning without them
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suite:
-    """What the protocol needs of a suite.
-
-    Attributes:
-        start: a registered model of a pretext, of whose images none is tuned to or tested on.
-        reference: what is tuned to and tested on.
-        ood: patterns of the shifts that are only tested on.
-        smoke: those of a run that only shows that everything runs.
-        augment: changes of the images where weights are trained on them.
-    """
-
-    start: str
-    reference: str
-    ood: tuple[str, ...]
-    smoke: tuple[str, ...]
-    augment: str
-
-    @property
-    def shifts(self) -> tuple[str, ...]:
-        """Names of the shifts that are only tested on."""
-        from shifts.spec import SHIFTS
-
-        return tuple(name for pattern in self.ood for name in SHIFTS.names(pattern))
+METHODS = ("lp", "lbfgs", "mlp", "nmtune", "nmtune-code", "lora", "lora-nmtune", "ft", "ft-nmtune")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +33,7 @@ class Sizes:
         epochs: of every way to tune, as published.
         lora_rate, rate: learning rates of LoRA and of fine-tuning, at which these epochs are enough to tell
             (almost) all training images right, as every method on features does.
+            At full size they are not published, and none was tried.
         decay, batch_size: of both, those of the released code.
     """
 
@@ -68,92 +47,133 @@ class Sizes:
 
 
 SMOKE = Sizes(rates=(0.0, 0.3), pretrain=2, epochs=4)
-SUITES: Mapping[str, Suite] = {
-    "digits": Suite(
-        start="digits-turned-cnn",
-        reference="digits",
-        ood=("digits/*/3", "digits/unseen-tint"),
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """What the protocol needs of a suite.
+
+    Attributes:
+        pretexts: kind of pre-training → what it is.
+        targets: every model is tuned to each of them; the numbers are means over sets.
+        methods: of ``METHODS``, by which it is tuned.
+        smoke: shifts that are only tested on in a run that shows that everything runs; none for all.
+        augment, view: changes of the images where weights are trained on them.
+        views: of the released form of NMTune; None fits it to the images as they are.
+    """
+
+    pretexts: Mapping[str, Pretext]
+    targets: tuple[Target, ...]
+    methods: tuple[str, ...] = METHODS
+    smoke: tuple[str, ...] = ()
+    augment: str | None = None
+    view: Augmentation | None = None
+    views: Augmentation | None = None
+    sizes: Sizes = field(default_factory=Sizes)
+
+    def smaller(self) -> Suite:
+        """With the shifts of a smoke run."""
+        if not self.smoke:
+            return self
+        targets = tuple(dataclasses.replace(target, registered=self.smoke) for target in self.targets)
+        return dataclasses.replace(self, targets=targets)
+
+
+def _digits() -> Suite:
+    return Suite(
+        pretexts={"supervised": Pretext(model="digits-turned-cnn", noise="symmetric")},
+        targets=(Target(reference="digits", registered=("digits/*/3", "digits/unseen-tint")),),
         smoke=("digits/contrast/3", "digits/unseen-tint"),
         augment="models_zoo.sources.digits_models:pixel_noise",
     )
-}
 
 
-def jobs_of(suite: Suite, sizes: Sizes, *, seed: int) -> Iterator[Job]:
-    """Every pre-trained model of a seed, measured on its pretext, and every tuned one."""
-    from benchmark.studies.measuring import Job
-    from shifts.spec import SHIFTS
-
-    shifts = tuple(SHIFTS.get(name) for name in (suite.reference, *suite.shifts))
-    for rate in sizes.rates:
-        start = pretrained(suite, sizes, rate=rate, seed=seed)
-        yield Job(spec=start, shifts=(SHIFTS.get(start.suite),))
-        for method in METHODS:
-            yield Job(spec=tuned_model(suite, sizes, method, rate=rate, seed=seed), shifts=shifts)
-
-
-def pretrained(suite: Suite, sizes: Sizes, *, rate: float, seed: int) -> ModelSpec:
-    """The pretext's model with so many of its labels wrong."""
-    from models_zoo.recipe import recipe_of
-    from models_zoo.spec import MODELS
-    from models_zoo.variants import variant
-    from shifts.label_noise import LabelNoise
-
-    noise = LabelNoise(kind="symmetric", rate=rate) if rate else None
-    spec = variant(MODELS.get(suite.start), noise=noise, seed=seed)
-    if sizes.pretrain is None:
-        return spec
-    recipe = recipe_of(spec)
-    stages = tuple(dataclasses.replace(stage, epochs=sizes.pretrain) for stage in recipe.stages)
-    return dataclasses.replace(spec, recipe=dataclasses.replace(recipe, stages=stages))
-
-
-def tuned_model(suite: Suite, sizes: Sizes, method: str, *, rate: float, seed: int) -> ModelSpec:
-    """The pre-trained model after tuning."""
-    from models_zoo.recipe import recipe_of
-    from models_zoo.tuning.tuned import tuned
-
-    start = pretrained(suite, sizes, rate=rate, seed=seed)
-    of_start = recipe_of(start)
-    return tuned(
-        start,
-        [_STAGES[method](suite, sizes, method)],
-        name=f"study-nmtune-{start.name.replace('@', '-')}-{method}",
-        seed=seed,
-        accelerator=of_start.accelerator,
-        threads=of_start.threads,
+def _downstream() -> Suite:
+    return Suite(
+        pretexts=downstream_pretexts(),
+        targets=downstream_targets(),
+        methods=("lp", "mlp", "nmtune", "nmtune-code", "lora", "ft"),
+        view=VIEW,
+        views=VIEW,
+        sizes=Sizes(lora_rate=1e-3, rate=1e-4),
     )
 
 
-def _trained(suite: Suite, sizes: Sizes, method: str) -> Stage:
+_SUITES: Mapping[str, Callable[[], Suite]] = {"digits": _digits, "downstream": _downstream}
+NAMES = tuple(_SUITES)
+
+
+def suite_of(name: str) -> Suite:
+    """One of ``NAMES``; made when it is asked for, since it looks at what is registered."""
+    return _SUITES[name]()
+
+
+def jobs_of(suite: Suite, sizes: Sizes, *, seed: int) -> Iterator[Job]:
+    """Every pre-trained model of a seed, measured on what shows how well that went, and every tuned one."""
+    from benchmark.studies.measuring import Job
+
+    for pretext in suite.pretexts.values():
+        for rate in sizes.rates:
+            start = pretrained(pretext, rate=rate, seed=seed, epochs=sizes.pretrain)
+            yield Job(spec=start, shifts=(pretext.shown_on(),))
+            for target in suite.targets:
+                for method in suite.methods:
+                    spec = tuned_model(suite, sizes, pretext, target, method, rate=rate, seed=seed)
+                    yield Job(spec=spec, shifts=target.tested_on())
+
+
+def tuned_model(
+    suite: Suite, sizes: Sizes, pretext: Pretext, target: Target, method: str, *, rate: float, seed: int
+) -> ModelSpec:
+    """The pre-trained model after tuning to a target."""
+    start = pretrained(pretext, rate=rate, seed=seed, epochs=sizes.pretrain)
+    stage = _STAGES[method](suite, sizes, target.reference, pretext, method)
+    told = ["study-nmtune", start.name.replace("@", "-"), method]
+    told += [target.reference] if len(suite.targets) > 1 else []
+    return tuned_from(
+        start,
+        dataclasses.replace(stage, split=target.split, part=target.part),
+        name="-".join(told),
+        seed=seed,
+    )
+
+
+def _trained(_suite: Suite, sizes: Sizes, reference: str, _pretext: Pretext, method: str) -> Stage:
     from models_zoo.tuning.on_features import on_features
 
-    return on_features(suite.reference, method, epochs=sizes.epochs)
+    return on_features(reference, method, epochs=sizes.epochs)
 
 
-def _solved(suite: Suite, sizes: Sizes, method: str) -> Stage:
+def _of_views(suite: Suite, sizes: Sizes, reference: str, _pretext: Pretext, method: str) -> Stage:
     from models_zoo.tuning.on_features import on_features
 
-    return on_features(suite.reference, method)
+    return on_features(reference, method, view=suite.views, epochs=sizes.epochs)
 
 
-def _adapted(suite: Suite, sizes: Sizes, method: str) -> Stage:
+def _solved(_suite: Suite, _sizes: Sizes, reference: str, _pretext: Pretext, method: str) -> Stage:
+    from models_zoo.tuning.on_features import on_features
+
+    return on_features(reference, method)
+
+
+def _adapted(suite: Suite, sizes: Sizes, reference: str, pretext: Pretext, method: str) -> Stage:
     from models_zoo.tuning.lora import lora
 
     return lora(
-        suite.reference,
+        reference,
         learning_rate=sizes.lora_rate,
+        layers=pretext.adapted,
         objective=_objective(method),
         fresh_head=True,
         **_loop(suite, sizes),
     )
 
 
-def _fine_tuned(suite: Suite, sizes: Sizes, method: str) -> Stage:
+def _fine_tuned(suite: Suite, sizes: Sizes, reference: str, _pretext: Pretext, method: str) -> Stage:
     from models_zoo.tuning.fine_tune import fine_tune
 
     return fine_tune(
-        suite.reference,
+        reference,
         learning_rate=sizes.rate,
         warmup_epochs=0,
         clip=None,
@@ -164,8 +184,6 @@ def _fine_tuned(suite: Suite, sizes: Sizes, method: str) -> Stage:
 
 
 def _objective(method: str) -> Augmentation | None:
-    from models_zoo.recipe import Augmentation
-
     return Augmentation(function=RESHAPING) if method in RESHAPED else None
 
 
@@ -175,18 +193,18 @@ def _loop(suite: Suite, sizes: Sizes) -> dict[str, Any]:
         "weight_decay": sizes.decay,
         "batch_size": sizes.batch_size,
         "augment": suite.augment,
+        "view": suite.view,
     }
 
 
-_STAGES: Mapping[str, Callable[[Suite, Sizes, str], Stage]] = {
+_STAGES: Mapping[str, Callable[[Suite, Sizes, str, Pretext, str], Stage]] = {
     "lp": _trained,
     "lbfgs": _solved,
     "mlp": _trained,
     "nmtune": _trained,
-    "nmtune-code": _trained,
+    "nmtune-code": _of_views,
     "lora": _adapted,
     "lora-nmtune": _adapted,
     "ft": _fine_tuned,
     "ft-nmtune": _fine_tuned,
 }
-METHODS = tuple(_STAGES)

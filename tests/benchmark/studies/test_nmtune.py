@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from benchmark.cli import run
 from benchmark.plots.nmtune import nmtune_figure
+from benchmark.studies import nmtune, noisy_pretraining
 from benchmark.studies.nmtune import TITLES, shown, tables, verdicts
-from benchmark.studies.nmtune_models import METHODS, RESHAPED, SUITES, Sizes, jobs_of
+from benchmark.studies.nmtune_models import METHODS, NAMES, RESHAPED, Sizes, jobs_of, suite_of
 from benchmark.studies.nmtune_numbers import summary, value
-from models_zoo.recipe import recipe_of
+from benchmark.studies.study import STUDIES, setting
+from models_zoo.recipe import recipe_of, start_of
 from shifts.label_noise import GRID
 from shifts.spec import SHIFTS
 
@@ -123,7 +127,7 @@ def test_numbers_in_their_units() -> None:
 
 def test_models_share_what_they_are_compared_by() -> None:
     """At a rate and a seed all start from one model; at every rate the tuning is the same."""
-    suite, sizes = SUITES["digits"], Sizes()
+    suite, sizes = suite_of("digits"), Sizes()
     every = list(jobs_of(suite, sizes, seed=2))
     assert len(every) == len(GRID) * (1 + len(METHODS))
     assert len({job.spec.name for job in every}) == len(every)
@@ -142,13 +146,82 @@ def test_models_share_what_they_are_compared_by() -> None:
     assert len(set(stages)) == len(METHODS)
 
 
-@pytest.mark.parametrize("name", SUITES)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_suite_names_what_there_is(name: str) -> None:
-    suite = SUITES[name]
-    assert len(suite.shifts) >= 5
-    assert set(suite.smoke) < set(suite.shifts)
-    assert {SHIFTS.get(shift).reference for shift in suite.shifts} == {suite.reference}
-    assert set(TITLES) == set(METHODS)
+    suite = suite_of(name)
+    shifts = {shift.name for target in suite.targets for shift in target.shifts()}
+    assert len(shifts) >= 5
+    assert set(suite.smoke) < shifts
+    for target in suite.targets:
+        assert {shift.reference for shift in target.shifts()} <= {target.reference}
+    assert set(suite.methods) <= set(METHODS) == set(TITLES)
+
+
+def test_at_full_size_every_model_is_tuned_in_every_way_to_every_set() -> None:
+    suite = suite_of("downstream")
+    jobs = nmtune.jobs(setting(STUDIES.get("nmtune"), suite="downstream", seeds=2))
+    assert len({job.spec.name for job in jobs}) == len(jobs)
+    starts = [job.spec.name for job in jobs if recipe_of(job.spec).start is None]
+    assert len(starts) == 4 * len(GRID) * 2
+    tuned_to: dict[str, list[str]] = {one: [] for one in starts}
+    trained, tested = set(), set()
+    for job in jobs:
+        recipe = recipe_of(job.spec)
+        trained |= {(SHIFTS.get(stage.shift).source, stage.split) for stage in recipe.stages}
+        tested |= {(shift.source, shift.split) for shift in job.shifts}
+        start = start_of(recipe)
+        if start is not None:
+            tuned_to[start.name].append(recipe.stages[0].shift)
+            assert job.shifts[0].name == recipe.stages[0].shift
+    sets = [target.reference for target in suite.targets for _ in suite.methods]
+    assert len(sets) == 16 * 6
+    assert all(some == sets for some in tuned_to.values())
+    assert not trained & tested
+
+
+@pytest.mark.parametrize(("study", "ways"), [(noisy_pretraining, 1), (nmtune, 6)], ids=["noise", "nmtune"])
+def test_the_full_size_is_planned_without_data(
+    study: ModuleType,
+    ways: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of one pre-training, since it is the networks that take the time."""
+    whole = study.suite_of("downstream")
+    kind, pretext = next(iter(whole.pretexts.items()))
+    one_kind = dataclasses.replace(whole, pretexts={kind: pretext})
+    monkeypatch.setattr(study, "suite_of", lambda name: one_kind)
+    monkeypatch.setenv("ROBUSTBENCH_SHIFT_CACHE", str(tmp_path / "cache"))
+    ask = ["study", study.NAME, "--suite", "downstream", "--seeds", "2", "--plan", "--json"]
+    assert run([*ask, "--results", str(tmp_path / "results")]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    models = [one["model"] for one in plan["trainings"]]
+    assert len(models) == len(set(models)) == 2 * len(GRID) * (1 + 16 * ways)
+    cells = [(one["model"], one["shift"]) for one in plan["evaluations"]]
+    assert len(cells) == len(set(cells))
+    assert {model for model, _ in cells} == set(models)
+    assert not any(one["here"] for one in plan["data"])
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_several_pre_trainings_and_fewer_ways_to_tune_have_their_own_numbers_and_verdicts() -> None:
+    methods = ("lp", "mlp", "nmtune", "nmtune-code", "lora", "ft")
+    some = rows(as_published)
+    for row in some:
+        for one_rate in row["rates"].values():
+            one_rate["methods"] = {method: one_rate["methods"][method] for method in methods}
+    numbers = {"kinds": {"A": summary(some), "B": summary(some)}}
+    found = verdicts(numbers)
+    assert [verdict.outcome for verdict in found] == ["reproduced"] * 2 * 15, (
+        "none of adapters with its terms"
+    )
+    assert [verdict.claim[:3] for verdict in found] == ["A: "] * 15 + ["B: "] * 15
+    assert [len(table.rows) for table in tables(numbers)] == [6 * 3, 2 * 2 * 2] * 2
+    figures = nmtune._figures({"kinds": {"CLIP ViT-B/16": summary(some)}})
+    assert list(figures) == ["nmtune-clip-vit-b16"]
+    labels = [text.get_label() for text in figures["nmtune-clip-vit-b16"]().axes[0].containers]
+    assert labels == [TITLES[method] for method in methods]
 
 
 def test_the_figure_shows_every_method_in_every_panel() -> None:
