@@ -16,6 +16,7 @@ from benchmark.studies import (
     noisy_pretraining,
     support_planted,
     synthetic_shifts,
+    synthetic_sweeps,
 )
 from benchmark.studies.study import STUDIES, Verdict
 
@@ -28,6 +29,7 @@ RECORDED: dict[str, Derive] = {
     "synthetic-shifts-cifar10": synthetic_shifts.verdicts,
     "synthetic-shifts-digits": synthetic_shifts.verdicts,
     "support-split-digits": support_planted.verdicts,
+    "synthetic-sweeps-digits": synthetic_sweeps.verdicts,
 }
 
 
