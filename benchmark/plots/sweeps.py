@@ -67,4 +67,4 @@ def _settings(axes: Axes, settings: Mapping[str, Any]) -> None:
         )  # fmt: skip
     axes.set_xlabel("accuracy on the reference (%), one point a setting")
     axes.set_ylabel("effective robustness (points)")
-    axes.legend(frameon=False)
+    axes.legend(loc="center left", frameon=False)
