@@ -171,7 +171,7 @@ def _against(fit: BaselineFit, on_reference: Estimate, on_shift: Estimate) -> di
 def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
     """What the numbers say of Appendix C.1."""
     found = []
-    for bias, of_bias in numbers["strengths"].items():
+    for bias, of_bias in sorted(numbers["strengths"].items()):
         for value in sorted(of_bias, key=float):
             one = of_bias[value]
             if not one["none_published"]:
