@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from benchmark.claims import claimed
+from benchmark.claiming import claimed
 from benchmark.memory import Fitting
 from benchmark.planning import Cell, Pass
 from benchmark.reading import Chunk, Reader, Wanted, workers_for

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-import benchmark.claims
+import benchmark.claiming
 from benchmark.faults import describe, faults_of, recovered
 from benchmark.memory import Fitting, out_of_memory
 from benchmark.planning import contestant, plan
@@ -123,7 +123,7 @@ def test_a_failed_cell_keeps_nothing_of_what_its_model_held_in_memory() -> None:
 
 
 def test_more_cells_than_locks_are_measured_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark.claims, "MOST", 2)
+    monkeypatch.setattr(benchmark.claiming, "MOST", 2)
     shifts = [SHIFTS.get(name) for name in ("toy", "toy/tint", "digits")]
     models = [contestant(MODELS.get(name), weights=None) for name in ("toy-oracle", "constant")]
     work = plan(models, shifts, store=Store(tmp_path), skip_unfit=True)
