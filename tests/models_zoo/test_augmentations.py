@@ -8,11 +8,19 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from models_zoo.augmentations import crop_and_flip, crop_box, random_resized_crop
+from models_zoo.augmentations import (
+    crop_and_flip,
+    crop_box,
+    diversify,
+    random_resized_crop,
+    tint_at_random,
+)
 from models_zoo.feeding import Feed
 from models_zoo.recipe import Augmentation, Stage
 from models_zoo.spec import Preprocess
+from shifts.data import Rows
 from shifts.errors import UserError
+from shifts.perturbations.synthetic import tint
 
 SIZES = [(256, 341), (341, 256), (224, 224), (40, 900), (900, 40), (3, 3), (1, 50)]
 
@@ -89,3 +97,37 @@ def test_a_view_replaces_the_evaluations_geometry() -> None:
     assert not np.array_equal(first.images, second.images)
     with pytest.raises(UserError, match="size of the network's input"):
         Feed(stage, Preprocess(), key=(0, 0))
+
+
+def test_diversity_blends_shrinks_and_turns() -> None:
+    draw = np.random.default_rng(0)
+    images = np.zeros((200, 16, 16, 3), dtype=np.uint8)
+    images[:, :8] = 200  # bright above, dark below
+    same = diversify(images, draw, tint=0.0)
+    np.testing.assert_array_equal(same, images)
+    tinted = diversify(images, draw, tint=0.5)
+    spread = tinted[:, :8].reshape(200, -1, 3)
+    assert (np.ptp(spread, axis=1) == 0).all(), "one colour an image"
+    assert len(np.unique(tinted[:, 15, 0], axis=0)) > 150, "another for each"
+    assert tinted[:, 15, 0].max() <= 128, "half of it at the most"
+    small = diversify(images, draw, tint=0.0, border=0.25)
+    shrunk = (small[:, 0] < 100).all(axis=(1, 2))
+    assert 0.6 < shrunk.mean() < 0.95, "0 to 4 pixels, 0 one time in five"
+    turned = diversify(images, draw, tint=0.0, upside_down=0.5)[:, 0, 0, 0] == 0
+    assert 0.35 < turned.mean() < 0.65
+    again = diversify(images, np.random.default_rng(1), border=0.2, upside_down=0.5)
+    np.testing.assert_array_equal(
+        again, diversify(images, np.random.default_rng(1), border=0.2, upside_down=0.5)
+    )
+
+
+def test_a_random_tint_is_one_of_the_shifts_colours_and_tells_nothing() -> None:
+    rows = Rows(ids=[str(i) for i in range(2)], labels=np.array([0, 1]), num_classes=2, seed=0)
+    images = np.full((2, 8, 8, 3), 90, dtype=np.uint8)
+    of_classes = tint(images, rows, p=1.0)
+    many = tint_at_random(np.repeat(images, 200, axis=0), np.random.default_rng(2), classes=2)
+    first = (many == of_classes[0]).all(axis=(1, 2, 3))
+    second = (many == of_classes[1]).all(axis=(1, 2, 3))
+    assert (first ^ second).all(), "the shift's colours and no other"
+    assert 0.4 < first[:200].mean() < 0.6
+    assert 0.4 < first[200:].mean() < 0.6
