@@ -28,6 +28,7 @@ RECORDED: dict[str, Derive] = {
     "noisy-pretraining-digits": noisy_pretraining.verdicts,
     "synthetic-shifts-cifar10": synthetic_shifts.verdicts,
     "synthetic-shifts-digits": synthetic_shifts.verdicts,
+    "synthetic-shifts-pacs": synthetic_shifts.verdicts,
     "support-split-digits": support_planted.verdicts,
     "synthetic-sweeps-digits": synthetic_sweeps.verdicts,
 }
