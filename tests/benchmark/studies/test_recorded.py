@@ -23,6 +23,7 @@ from benchmark.studies.study import STUDIES, Verdict
 Derive = Callable[[Mapping[str, Any]], tuple[Verdict, ...]]
 RECORDED: dict[str, Derive] = {
     "curation-cifar10": curation.verdicts,
+    "interventions-cifar10": interventions.verdicts,
     "interventions-digits": interventions.verdicts,
     "nmtune-digits": nmtune.verdicts,
     "noisy-pretraining-digits": noisy_pretraining.verdicts,
