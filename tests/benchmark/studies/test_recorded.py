@@ -14,6 +14,7 @@ from benchmark.studies import (
     interventions,
     nmtune,
     noisy_pretraining,
+    support_natural,
     support_planted,
     synthetic_shifts,
     synthetic_sweeps,
@@ -31,6 +32,7 @@ RECORDED: dict[str, Derive] = {
     "synthetic-shifts-digits": synthetic_shifts.verdicts,
     "synthetic-shifts-pacs": synthetic_shifts.verdicts,
     "support-split-digits": support_planted.verdicts,
+    "support-split-pacs": support_natural.verdicts,
     "synthetic-sweeps-digits": synthetic_sweeps.verdicts,
 }
 
