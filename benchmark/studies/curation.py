@@ -159,6 +159,9 @@ def verdicts(numbers: Mapping[str, Any]) -> tuple[Verdict, ...]:
             ],
         )
     ]
+    if 2 * mean["weak_fits"] > len(numbers["seeds"]):
+        # Where there is no line, being on it or above it says nothing.
+        found = [dataclasses.replace(one, outcome="not tested") for one in found]
     claims = {
         "pre-trained, curated over all": f"tuned on {few} curated images, the worst group of a pre-trained "
         "model does better than tuned on the whole biased set",

@@ -88,3 +88,8 @@ def test_the_verdicts_follow_the_numbers() -> None:
 
     outcomes = [one.outcome for one in verdicts(numbers(scratch_is_enough))]
     assert outcomes == ["not reproduced", "within noise"] + ["not reproduced"] * 4
+
+    weak = numbers(as_published)
+    weak["means"]["weak_fits"] = 2
+    first, *others = (one.outcome for one in verdicts(weak))
+    assert (first, set(others)) == ("not tested", {"reproduced"}), "no line, no verdict by it"
