@@ -88,6 +88,12 @@ class Rows:
         """A generator that depends on seed, example id and purpose alone, not on batch or order."""
         return generator(self.seed, self.ids[index], *purpose)
 
+    def some(self, index: Sequence[int]) -> Rows:
+        """The rows of some of the examples, without group columns: what a perturbation may know."""
+        return dataclasses.replace(
+            self, ids=[self.ids[i] for i in index], labels=self.labels[list(index)], attributes={}
+        )
+
 
 def generator(*key: object) -> np.random.Generator:
     """A random generator derived from a key of strings and numbers."""
@@ -244,12 +250,7 @@ def perturb(perturbations: Sequence[Perturbation], images: Sequence[Pixels], row
     result: list[Pixels] = list(images)
     for shape in shapes:
         index = [i for i, image in enumerate(images) if image.shape == shape]
-        some = Rows(
-            ids=[rows.ids[i] for i in index],
-            labels=rows.labels[index],
-            num_classes=rows.num_classes,
-            seed=rows.seed,
-        )
+        some = rows.some(index)
         array = np.stack([images[i] for i in index])
         for perturbation in perturbations:
             array = resolve(perturbation.function)(array, some, **perturbation.parameters)

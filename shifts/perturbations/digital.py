@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shifts.data import Rows
 
 # Lifts a product that should be whole, and is a rounding error below, over the cut of the fraction.
-_WHOLE = 1e-9
+WHOLE = 1e-9
 
 
 def contrast(images: NDArray[np.uint8], rows: Rows, *, factor: float) -> NDArray[np.uint8]:
@@ -37,7 +37,7 @@ def contrast(images: NDArray[np.uint8], rows: Rows, *, factor: float) -> NDArray
     result = np.empty_like(images)
     for i, image in enumerate(images):
         mean = np.array(cv2.mean(image)[:3])
-        table = np.clip((levels - mean) * factor + mean + _WHOLE, 0, 255).astype(np.uint8)
+        table = np.clip((levels - mean) * factor + mean + WHOLE, 0, 255).astype(np.uint8)
         result[i] = cv2.LUT(image, table[None])
     return result
 
@@ -53,7 +53,7 @@ def brightness(images: NDArray[np.uint8], rows: Rows, *, amount: float) -> NDArr
 
     check_images(images, "brightness")
     check_range(amount, "amount", low=-1, high=1)
-    table = _brighter(amount)
+    table = brighter(amount)
     result = np.empty_like(images)
     for i, image in enumerate(images):
         # Planes are worked on one by one: loops over three interleaved values are slow.
@@ -64,7 +64,7 @@ def brightness(images: NDArray[np.uint8], rows: Rows, *, amount: float) -> NDArr
 
 
 @lru_cache(maxsize=16)
-def _brighter(amount: float) -> NDArray[np.uint8]:
+def brighter(amount: float) -> NDArray[np.uint8]:
     """New level of a channel at ``256 V + channel``: uint8 (65536,).
 
     At equal hue and saturation all three channels go along with V, so each is multiplied by V'/V.
@@ -74,7 +74,7 @@ def _brighter(amount: float) -> NDArray[np.uint8]:
     ratio = np.divide(raised, value, out=np.zeros(256), where=value > 0)
     table = ratio[:, None] * value
     table[0] = raised[0]
-    return np.clip(table + _WHOLE, 0, 255).astype(np.uint8).ravel()
+    return np.clip(table + WHOLE, 0, 255).astype(np.uint8).ravel()
 
 
 def saturate(images: NDArray[np.uint8], rows: Rows, *, factor: float, offset: float) -> NDArray[np.uint8]:
@@ -90,7 +90,7 @@ def saturate(images: NDArray[np.uint8], rows: Rows, *, factor: float, offset: fl
     check_images(images, "saturate")
     check_range(factor, "factor", low=0)
     check_range(offset, "offset", low=-1, high=1)
-    stretch, pale = _stretch(factor, offset)
+    stretch, pale = stretch_of(factor, offset)
     result = np.empty_like(images)
     for i, image in enumerate(images):
         planes = cv2.split(image)
@@ -107,7 +107,7 @@ def saturate(images: NDArray[np.uint8], rows: Rows, *, factor: float, offset: fl
 
 
 @lru_cache(maxsize=16)
-def _stretch(factor: float, offset: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def stretch_of(factor: float, offset: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """S'/S as (65536,) at ``256 V + smallest``, and green and blue of what a grey level becomes, as (256,).
 
     With S = (V - smallest) / V, a channel c becomes V - (V - c) S'/S. The red of a grey stays.

@@ -61,21 +61,26 @@ def smooth_field(noise: NDArray[np.float32], sigma: float) -> NDArray[np.float32
 
     height, width = noise.shape[1:]
     weights = gaussian_weights(sigma, 3.0).astype(np.float32)
-    if len(weights) <= min(31, height, width):
+    if small_enough(height, width, sigma):
         border = cv2.BORDER_REFLECT
         smoothed = [
             cv2.sepFilter2D(plane, cv2.CV_32F, weights, weights, borderType=border) for plane in noise
         ]
         return np.stack(smoothed).astype(np.float32, copy=False)
-    down, across = _response(height, sigma), _response(width, sigma)
+    down, across = cosine_response(height, sigma), cosine_response(width, sigma)
     spectrum = scipy.fft.dct(noise, axis=2)[:, :, : len(across)] * across
     spectrum = scipy.fft.dct(spectrum, axis=1)[:, : len(down)] * down[:, None]
     smoothed = scipy.fft.idct(scipy.fft.idct(spectrum, n=height, axis=1), n=width, axis=2)
     return np.asarray(smoothed, dtype=np.float32)
 
 
+def small_enough(height: int, width: int, sigma: float) -> bool:
+    """Whether a field is smoothed with the kernel as it is."""
+    return len(gaussian_weights(sigma, 3.0)) <= min(31, height, width)
+
+
 @lru_cache(maxsize=32)
-def _response(size: int, sigma: float) -> NDArray[np.float32]:
+def cosine_response(size: int, sigma: float) -> NDArray[np.float32]:
     """Factors of the lowest of ``size`` cosines under the Gaussian cut at three deviations.
 
     Those of the others are below 1/2000: at the published strengths they would move a pixel by 0.008 on
@@ -101,12 +106,22 @@ def deform(
     import cv2
 
     height, width = image.shape[:2]
-    side = min(height, width) // 3
-    middle = np.array([width // 2, height // 2])
-    points = (middle + side * np.array([[1, 1], [1, -1], [-1, -1]])).astype(np.float32)
-    matrix = cv2.getAffineTransform(points, points + moves.astype(np.float32))
+    matrix = affine(height, width, moves)
     warped = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)
     across = field[0] + np.arange(width, dtype=np.float32)
     down = field[1] + np.arange(height, dtype=np.float32)[:, None]
     moved = cv2.remap(warped, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     return np.asarray(moved, dtype=np.float32)
+
+
+def affine(
+    height: int, width: int, moves: NDArray[np.float64], *, inverse: bool = False
+) -> NDArray[np.float64]:
+    """The affine map (2, 3) that moves the three points, or the map from the result back to the image."""
+    import cv2
+
+    side = min(height, width) // 3
+    middle = np.array([width // 2, height // 2])
+    points = (middle + side * np.array([[1, 1], [1, -1], [-1, -1]])).astype(np.float32)
+    matrix = cv2.getAffineTransform(points, points + moves.astype(np.float32))
+    return np.asarray(cv2.invertAffineTransform(matrix) if inverse else matrix, dtype=np.float64)

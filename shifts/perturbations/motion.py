@@ -32,11 +32,7 @@ def streak(plane: NDArray[np.float32], *, radius: int, sigma: float, angle: floa
     """
     import cv2
 
-    step = np.arange(2 * radius + 1)
-    weights = np.exp(-0.5 * (step / sigma) ** 2)
-    weights /= weights.sum()
-    right = np.ceil(step * math.cos(math.radians(angle)) - 0.5).astype(int)
-    down = np.ceil(step * math.sin(math.radians(angle)) - 0.5).astype(int)
+    weights, down, right = ray(radius=radius, sigma=sigma, angle=angle)
     top, left = max(0, -down.min()), max(0, -right.min())
     padded = cv2.copyMakeBorder(
         plane, top, max(0, down.max()), left, max(0, right.max()), cv2.BORDER_REPLICATE
@@ -44,10 +40,22 @@ def streak(plane: NDArray[np.float32], *, radius: int, sigma: float, angle: floa
     height, width = plane.shape[:2]
     total = np.zeros(plane.shape, dtype=np.float32)
     for weight, dy, dx in zip(weights.tolist(), (down + top).tolist(), (right + left).tolist(), strict=True):
-        # What is left out weighs less than a thousandth of a grey level.
-        if weight > 1e-7:
-            cv2.scaleAdd(padded[dy : dy + height, dx : dx + width], weight, total, total)
+        cv2.scaleAdd(padded[dy : dy + height, dx : dx + width], weight, total, total)
     return total
+
+
+def ray(
+    *, radius: int, sigma: float, angle: float
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Weights (K,) of the points of a streak, and how many pixels down and to the right each lies, (K,)."""
+    step = np.arange(2 * radius + 1)
+    weights = np.exp(-0.5 * (step / sigma) ** 2)
+    weights /= weights.sum()
+    # What is left out weighs less than a thousandth of a grey level.
+    heavy = weights > 1e-7
+    right = np.ceil(step * math.cos(math.radians(angle)) - 0.5).astype(np.int64)
+    down = np.ceil(step * math.sin(math.radians(angle)) - 0.5).astype(np.int64)
+    return weights[heavy], down[heavy], right[heavy]
 
 
 def enlarged_from(size: int, factor: float) -> tuple[float, float]:
@@ -103,8 +111,7 @@ def zoom_blur(images: NDArray[np.uint8], rows: Rows, *, step: float, count: int)
     check_range(count, "count", low=1)
     largest = 1 + (count - 1) * step
     check_images(images, "zoom-blur", smallest=math.ceil(2 * largest))
-    # Written as numpy.arange computes it: the last digit can decide how many pixels are cut out.
-    factors = [1 + k * ((1 + step) - 1) for k in range(count)]
+    factors = zoom_factors(step, count)
     result = np.empty_like(images)
     for i, image in enumerate(images):
         plane = image.astype(np.float32)
@@ -121,3 +128,9 @@ def zoom_blur(images: NDArray[np.uint8], rows: Rows, *, step: float, count: int)
         total /= count + 1
         result[i] = truncated(total)
     return result
+
+
+def zoom_factors(step: float, count: int) -> list[float]:
+    """How much each picture of a zoom blur is enlarged."""
+    # Written as numpy.arange computes it: the last digit can decide how many pixels are cut out.
+    return [1 + k * ((1 + step) - 1) for k in range(count)]

@@ -91,7 +91,7 @@ def shot_noise(images: NDArray[np.uint8], rows: Rows, *, photons: int) -> NDArra
     check_range(photons, "photons", low=1, high=LARGEST_PHOTONS)
     if photons != int(photons):
         raise UserError(f"photons must be a whole number, not {photons:g}")
-    table = _poisson_table(int(photons))
+    table = poisson_table(int(photons))
     columns = len(table) // 256
     column_bits = columns.bit_length() - 1
     result = np.empty_like(images)
@@ -109,7 +109,7 @@ def shot_noise(images: NDArray[np.uint8], rows: Rows, *, photons: int) -> NDArra
 
 
 @lru_cache(maxsize=16)
-def _poisson_table(photons: int) -> NDArray[np.uint32]:
+def poisson_table(photons: int) -> NDArray[np.uint32]:
     """Alias table of the grey levels that shot noise gives: uint32 (256 * columns,).
 
     Row v holds the distribution for the input level v; a column is drawn evenly, and then one of its

@@ -114,13 +114,18 @@ def fog(images: NDArray[np.uint8], rows: Rows, *, amount: float, decay: float) -
     check_range(amount, "amount", low=0)
     check_range(decay, "decay", low=1e-3)
     height, width = images.shape[1:3]
-    side = 1 << (max(height, width, 2) - 1).bit_length()
+    side = cloud_side(height, width)
     result = np.empty_like(images)
     for i, image in enumerate(images):
         generator = rows.generator(i, "fog", amount, decay)
         cloud = plasma(side, decay=decay, draw=generator.uniform)[:height, :width]
         result[i] = truncated(fogged(image, cloud, amount=amount))
     return result
+
+
+def cloud_side(height: int, width: int) -> int:
+    """Side of the smallest cloud, a power of two, that covers an image."""
+    return 1 << (max(height, width, 2) - 1).bit_length()
 
 
 def fogged(image: NDArray[np.uint8], cloud: NDArray[np.float32], *, amount: float) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from shifts.perturbations.noise import _poisson_table, impulse_noise, shot_noise
+from shifts.perturbations.noise import impulse_noise, poisson_table, shot_noise
 from shifts.perturbations.severities import FUNCTIONS, PROFILES, SEVERITIES
 from shifts.registry import resolve
 from tests.shifts.corruption_images import figures, picture, rows_of
@@ -62,7 +62,7 @@ def test_frost_is_close_to_the_photographs_in_moments_and_spectrum(profile: str)
 @pytest.mark.parametrize("photons", [3, 60, 500])
 def test_shot_noise_counts_photons(photons: int) -> None:
     # Every input level against SciPy's Poisson: the table itself, which sampling could not resolve.
-    table = _poisson_table(photons).reshape(256, -1).astype(np.int64)
+    table = poisson_table(photons).reshape(256, -1).astype(np.int64)
     columns = table.shape[1]
     share, second, first = table >> 16, table >> 8 & 255, table & 255
     for level in (0, 1, 30, 128, 254, 255):
