@@ -45,6 +45,27 @@ def picture(height: int, width: int, *, seed: int = 0) -> NDArray[np.uint8]:
     return image
 
 
+@cache
+def photographs(count: int, side: int) -> NDArray[np.uint8]:
+    """Cuttings of two photographs, and every third time a picture: uint8 (count, side, side, 3)."""
+    from PIL import Image
+    from sklearn.datasets import load_sample_images
+
+    draw = np.random.RandomState(count)
+    photos = [Image.fromarray(photo) for photo in load_sample_images().images]
+    found = []
+    for k in range(count):
+        if k % 3 == 2:
+            found.append(picture(side, side, seed=k % 12))
+            continue
+        across, down, width = draw.randint(0, 240), draw.randint(0, 27), draw.randint(250, 400)
+        box = (across, down, across + width, down + width)
+        found.append(np.asarray(photos[k % 3].resize((side, side), Image.Resampling.BICUBIC, box)))
+    images = np.stack(found)
+    images.flags.writeable = False
+    return images
+
+
 def rows_of(ids: Sequence[str], *, seed: int = 0) -> Rows:
     """Rows of examples without labels of interest."""
     return Rows(ids=list(ids), labels=np.zeros(len(ids), dtype=np.int64), num_classes=1, seed=seed)

@@ -79,7 +79,7 @@ def jpeg_compression(images: torch.Tensor, rows: Rows, *, quality: int) -> torch
 def _scaled(table: tuple[tuple[int, ...], ...], quality: int) -> NDArray[np.float64]:
     """The divisors (8, 8) for a quality from 1 to 95."""
     percent = 5000 // int(quality) if quality < 50 else 200 - 2 * int(quality)
-    return np.clip((np.array(table) * percent + 50) // 100, 1, 255).astype(np.float64)
+    return np.asarray(np.clip((np.array(table) * percent + 50) // 100, 1, 255), dtype=np.float64)
 
 
 @lru_cache(maxsize=4)
