@@ -9,7 +9,7 @@ import dataclasses
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ import torch
 
 from benchmark.image_cache import Kept, among, key_of, look_up
 from benchmark.image_filling import Filling
-from models_zoo.preprocessing import prepare
+from models_zoo.preprocessing import shaped, stacked
 from models_zoo.spec import Preprocess
 from shifts.errors import CorruptDataError
 
@@ -29,19 +29,20 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
     Positions = NDArray[np.int64]
+    Mask = NDArray[np.bool_]
 
-# Decoding and resizing a photograph takes an eleventh of the processor time of MobileNetV3-L's forward pass
-# (tests/benchmarks/image_cache.py); larger photographs take more, larger networks far more.
-CORES_PER_WORKER = 8
 MOST_WORKERS = 8
+IN_TURNS = 0  # as a number of workers: all cores decode, then all cores run the networks
+GRAIN = 64  # a core decodes multiples of it in its turn: forward passes are then cut at the same images
 RAW = Preprocess()  # images as they are decoded
 
 
 def workers_for(devices: Iterable[str]) -> int:
     """How many threads should decode for models on these devices.
 
-    Where networks run on the cores, one for every eight, so that the two do not fight; beside an accelerator
-    all cores but the one that feeds it. How many threads torch takes is left to it (all cores, or what
+    Beside an accelerator all cores but the one that feeds it. Where networks run on the cores,
+    ``IN_TURNS``: a thread that decodes beside them takes a core from one of torch's threads, and the others
+    wait for that one at the end of each layer. How many threads torch takes is left to it (all cores, or what
     ``OMP_NUM_THREADS`` says), since another number would move the last bits of a logit.
 
     Args:
@@ -50,7 +51,7 @@ def workers_for(devices: Iterable[str]) -> int:
     cores = _cores()
     if any(device.startswith(("cuda", "mps")) for device in devices):
         return max(min(cores - 1, MOST_WORKERS), 1)
-    return max(min(cores // CORES_PER_WORKER, MOST_WORKERS), 1)
+    return IN_TURNS
 
 
 def _cores() -> int:
@@ -172,17 +173,26 @@ class Reader:
                 self._filling[geometry] = Filling(key, wanted.ever)
 
     def chunks(self, size: int, *, workers: int) -> Iterator[Chunk]:
-        """All rows that are needed, in order, ``size`` at a time; ``workers`` threads read ahead."""
+        """All rows that are needed, in order, up to ``size`` at a time.
+
+        Args:
+            workers: threads that read ahead; or ``IN_TURNS``, then nobody reads while the caller works.
+        """
         rows = self.wanted.now
-        parts = [rows[start : start + size] for start in range(0, len(rows), size)]
-        with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
+        threads, most = workers, workers + 2
+        if workers == IN_TURNS:
+            threads = most = _cores()
+            size = min(size, -(-size // (threads * GRAIN)) * GRAIN)
+        parts = deque(rows[start : start + size] for start in range(0, len(rows), size))
+        with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
             ahead: deque[Future[Chunk]] = deque()
             try:
-                for part in parts:
-                    ahead.append(pool.submit(self._read, part))
-                    if len(ahead) > workers + 1:
-                        yield ahead.popleft().result()
-                while ahead:
+                while parts or ahead:
+                    if workers != IN_TURNS or not ahead:
+                        while parts and len(ahead) < most:
+                            ahead.append(pool.submit(self._read, parts.popleft()))
+                    if workers == IN_TURNS:
+                        wait(ahead)
                     yield ahead.popleft().result()
             finally:
                 for future in ahead:
@@ -197,23 +207,20 @@ class Reader:
         chunk = Chunk(positions=positions)
         perturbed = among(positions, self._decoded.now)
         decode = perturbed.copy()
-        cold: list[tuple[Preprocess, NDArray[np.bool_]]] = []
+        cold: dict[Preprocess, Mask] = {}
         for geometry, wanted in self._geometries.items():
             mask = among(positions, wanted.now)
             if not mask.any():
                 continue
             ready = self._from_cache(geometry, positions[mask])
             if ready is None:
-                cold.append((geometry, mask))
+                cold[geometry] = mask
                 decode |= mask
             else:
                 batch = torch.from_numpy(ready).permute(0, 3, 1, 2)
                 chunk.prepared[geometry] = Prepared(positions=positions[mask], batch=batch)
-        images = self._decode(chunk, np.flatnonzero(decode))
-        for geometry, mask in cold:
-            self._prepare(chunk, geometry, np.flatnonzero(mask), images)
-        if perturbed.any():
-            chunk.images = images
+        if decode.any():
+            self._decode(chunk, decode, perturbed=perturbed, cold=cold)
         return chunk
 
     def _from_cache(self, geometry: Preprocess, positions: Positions) -> Pixels | None:
@@ -228,22 +235,48 @@ class Reader:
             kept.drop()
             return None
 
-    def _decode(self, chunk: Chunk, places: NDArray[np.int64]) -> dict[int, Pixels]:
-        """Images by place; what cannot be read goes to the chunk's ``broken``."""
-        if not len(places):
-            return {}
-        kept = self._from_cache(RAW, chunk.positions[places])
-        if kept is not None:
-            return dict(zip(places.tolist(), kept, strict=True))
-        found: dict[int, Pixels] = {}
-        for place in places.tolist():
+    def _decode(
+        self, chunk: Chunk, wanted: Mask, *, perturbed: Mask, cold: Mapping[Preprocess, Mask]
+    ) -> None:
+        """Decode images and bring each into its shapes at once: whole images are not held for that.
+
+        What cannot be read goes to the chunk's ``broken``.
+
+        Args:
+            wanted: places in the chunk.
+            perturbed: those of them that are wanted decoded.
+            cold: those of them that are wanted in a geometry.
+        """
+        places = np.flatnonzero(wanted).tolist()
+        kept = self._from_cache(RAW, chunk.positions[wanted])
+        fill = kept is None and RAW in self._filling
+        decoded: dict[int, Pixels] = {}
+        shapes: dict[Preprocess, list[Pixels]] = {geometry: [] for geometry in cold}
+        failed: dict[Preprocess, Exception] = {}
+        for number, place in enumerate(places):
             try:
-                found[place] = self._examples.image(int(chunk.positions[place]))
+                position = int(chunk.positions[place])
+                image = self._examples.opened(position) if kept is None else kept[number]
             except Exception as error:  # noqa: BLE001 - becomes the result of the cells that need the image
                 chunk.broken[place] = error
-        if RAW in self._filling:
-            self._fill_decoded(chunk, found)
-        return found
+                continue
+            if fill or perturbed[place]:
+                decoded[place] = np.asarray(image)
+            for geometry, mask in cold.items():
+                if mask[place] and geometry not in failed:
+                    try:
+                        shapes[geometry].append(shaped(image, geometry))
+                    except Exception as error:  # noqa: BLE001 - raised again for the cells that need the batch
+                        failed[geometry] = error
+        if fill:
+            self._fill_decoded(chunk, decoded)
+        chunk.images = {place: image for place, image in decoded.items() if perturbed[place]}
+        for geometry, mask in cold.items():
+            readable = [place for place in np.flatnonzero(mask).tolist() if place not in chunk.broken]
+            if readable:
+                self._prepare(
+                    chunk, geometry, chunk.positions[readable], failed.get(geometry, shapes[geometry])
+                )
 
     def _fill_decoded(self, chunk: Chunk, images: Mapping[int, Pixels]) -> None:
         """Decoded images go into the cache only where all have one size."""
@@ -257,14 +290,13 @@ class Reader:
             self._filling[RAW].put(chunk.positions[places], stacked)
 
     def _prepare(
-        self, chunk: Chunk, geometry: Preprocess, places: NDArray[np.int64], images: Mapping[int, Pixels]
+        self, chunk: Chunk, geometry: Preprocess, positions: Positions, images: Sequence[Pixels] | Exception
     ) -> None:
-        readable = [place for place in places.tolist() if place in images]
-        if not readable:
+        if isinstance(images, Exception):
+            chunk.prepared[geometry] = Prepared(positions=positions, batch=images)
             return
-        positions = chunk.positions[readable]
         try:
-            batch = prepare([images[place] for place in readable], geometry)
+            batch = stacked(images)
         except Exception as error:  # noqa: BLE001 - raised again for the cells that need the batch
             chunk.prepared[geometry] = Prepared(positions=positions, batch=error)
             return

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from models_zoo.spec import Corner, Preprocess
 
+    Pixels = NDArray[np.uint8]
+
 _PIL = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -26,7 +28,7 @@ _PIL = {
 }
 
 
-def prepare(images: Sequence[NDArray[np.uint8]], preprocess: Preprocess) -> torch.Tensor:
+def prepare(images: Sequence[Pixels], preprocess: Preprocess) -> torch.Tensor:
     """Resize and centre-crop raw images, bit for bit as torchvision, timm and open_clip do.
 
     Args:
@@ -38,14 +40,22 @@ def prepare(images: Sequence[NDArray[np.uint8]], preprocess: Preprocess) -> torc
     Raises:
         UserError: the preprocess keeps sizes and the images differ in size.
     """
-    shaped = [_geometry(image, preprocess) for image in images]
-    shapes = {image.shape for image in shaped}
+    return stacked([shaped(image, preprocess) for image in images])
+
+
+def stacked(images: Sequence[Pixels]) -> torch.Tensor:
+    """Shaped images uint8 (h, w, 3) as a batch, see ``prepare``.
+
+    Raises:
+        UserError: they differ in size.
+    """
+    shapes = {image.shape for image in images}
     if len(shapes) != 1:
         raise UserError(
             f"images of {len(shapes)} sizes cannot be one batch for a model that keeps the size of its input",
             hint="give the model's Preprocess a resize and a crop",
         )
-    return torch.from_numpy(np.stack(shaped)).permute(0, 3, 1, 2)
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
 
 def for_cropped(preprocess: Preprocess, side: int | None) -> Preprocess:
@@ -68,13 +78,24 @@ def normalise(images: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
     return images.to(torch.float32).div_(255).sub_(mean).div_(std)
 
 
-def _geometry(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:
-    target = resized_size(image.shape[0], image.shape[1], preprocess)
-    if target != image.shape[:2]:
+def shaped(image: Image.Image | Pixels, preprocess: Preprocess) -> Pixels:
+    """One RGB image resized and cropped: uint8 (h, w, 3), perhaps read-only.
+
+    Args:
+        image: uint8 (H, W, 3), or as Pillow holds it, which saves two copies of all its pixels.
+    """
+    size = _size(image)
+    target = resized_size(*size, preprocess)
+    if target != size:
         image = _RESIZERS[preprocess.resizer](image, target, preprocess.interpolation)
     if preprocess.crop is not None:
-        image = _centre_crop(image, preprocess.crop, preprocess.fill, preprocess.corner)
-    return image
+        return _centre_crop(image, preprocess.crop, preprocess.fill, preprocess.corner)
+    return np.asarray(image)
+
+
+def _size(image: Image.Image | Pixels) -> tuple[int, int]:
+    """Height and width."""
+    return (image.height, image.width) if isinstance(image, Image.Image) else image.shape[:2]
 
 
 def resized_size(height: int, width: int, preprocess: Preprocess) -> tuple[int, int]:
@@ -99,20 +120,21 @@ def resized_size(height: int, width: int, preprocess: Preprocess) -> tuple[int, 
 
 
 def _resize_with_pil(
-    image: NDArray[np.uint8], size: tuple[int, int], interpolation: str
-) -> NDArray[np.uint8]:
-    return np.asarray(Image.fromarray(image).resize(size[::-1], _PIL[interpolation]))
+    image: Image.Image | Pixels, size: tuple[int, int], interpolation: str
+) -> Image.Image | Pixels:
+    held = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    return held.resize(size[::-1], _PIL[interpolation])
 
 
 def _resize_with_torchvision(
-    image: NDArray[np.uint8], size: tuple[int, int], interpolation: str
-) -> NDArray[np.uint8]:
+    image: Image.Image | Pixels, size: tuple[int, int], interpolation: str
+) -> Image.Image | Pixels:
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms.v2.functional import resize_image
 
     tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1)  # a copy: decoded images are read-only
     mode = InterpolationMode(interpolation)
-    resized: NDArray[np.uint8] = resize_image(tensor, list(size), interpolation=mode, antialias=True).numpy()
+    resized: Pixels = resize_image(tensor, list(size), interpolation=mode, antialias=True).numpy()
     return resized.transpose(1, 2, 0)
 
 
@@ -120,20 +142,22 @@ _RESIZERS = {"pil": _resize_with_pil, "torchvision": _resize_with_torchvision}
 
 
 def _centre_crop(
-    image: NDArray[np.uint8], crop: tuple[int, int], fill: tuple[int, int, int], corner: Corner
-) -> NDArray[np.uint8]:
+    image: Image.Image | Pixels, crop: tuple[int, int], fill: tuple[int, int, int], corner: Corner
+) -> Pixels:
     """torchvision's rule: an image smaller than the crop is padded first."""
-    height, width = image.shape[:2]
+    height, width = _size(image)
     tall, wide = crop
     if height < tall or width < wide:
         top, left = max((tall - height) // 2, 0), max((wide - width) // 2, 0)
         bottom, right = max((tall - height + 1) // 2, 0), max((wide - width + 1) // 2, 0)
         padded = np.empty((height + top + bottom, width + left + right, 3), dtype=np.uint8)
         padded[:] = fill
-        padded[top : top + height, left : left + width] = image
+        padded[top : top + height, left : left + width] = np.asarray(image)
         image = padded
         height, width = image.shape[:2]
     top, left = (height - tall) // 2, (width - wide) // 2
     if corner == "rounded":
         top, left = round((height - tall) / 2.0), round((width - wide) / 2.0)
+    if isinstance(image, Image.Image):
+        return np.asarray(image.crop((left, top, left + wide, top + tall)))
     return image[top : top + tall, left : left + wide]

@@ -12,7 +12,7 @@ import numpy as np
 
 from shifts.class_maps import class_names, distinct_names, labels_of
 from shifts.errors import CorruptDataError, DataNotFoundError, UserError
-from shifts.images import decode
+from shifts.images import decode, opened
 from shifts.registry import resolve
 from shifts.spec import SHIFTS, SOURCES, Perturbation, ShiftSpec
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from PIL import Image
 
     Pixels = NDArray[np.uint8]
     Labels = NDArray[np.int64]
@@ -63,6 +64,10 @@ class Examples:
     def image(self, index: int) -> Pixels:
         """The decoded image ``index``: uint8 (H, W, 3)."""
         return decode(self.payloads[index], where=f"image {self.ids[index]!r}")
+
+    def opened(self, index: int) -> Image.Image | Pixels:
+        """The decoded image ``index`` for ``prepare``, which then copies it once less."""
+        return opened(self.payloads[index], where=f"image {self.ids[index]!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,12 @@ LOSSLESS = ("PNG", "BMP", "TIFF", "GIF", "PPM")
 
 
 def decode(payload: bytes | NDArray[np.uint8], *, where: str) -> NDArray[np.uint8]:
-    """An image as ``uint8`` (H, W, 3), RGB.
+    """An image as ``uint8`` (H, W, 3), RGB: ``opened``, as an array."""
+    return np.asarray(opened(payload, where=where))
+
+
+def opened(payload: bytes | NDArray[np.uint8], *, where: str) -> Image.Image | NDArray[np.uint8]:
+    """A decoded RGB image as Pillow holds it: a resize by Pillow needs no copy of its pixels.
 
     Files of other modes are converted the way the common data sets' loaders do (``convert("RGB")``); an
     EXIF orientation is not applied, since neither torchvision's nor timm's readers apply it and published
@@ -36,7 +41,10 @@ def decode(payload: bytes | NDArray[np.uint8], *, where: str) -> NDArray[np.uint
         return payload
     try:
         with Image.open(io.BytesIO(payload)) as image:
-            return np.asarray(image.convert("RGB"))
+            if image.mode != "RGB":
+                return image.convert("RGB")
+            image.load()
+            return image
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         detail = str(error).partition("<_io")[0].strip() or type(error).__name__
         raise CorruptDataError(

@@ -11,6 +11,8 @@ import os
 import subprocess
 import sys
 import tarfile
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -37,7 +39,7 @@ from benchmark.image_cache import (
 from benchmark.image_filling import Filling
 from benchmark.planning import contestant, plan
 from benchmark.predictions import read_predictions
-from benchmark.reading import NOTHING, RAW, Reader, Wanted, geometry_of, workers_for
+from benchmark.reading import IN_TURNS, NOTHING, RAW, Reader, Wanted, geometry_of, workers_for
 from benchmark.runner import Options, run_pass
 from benchmark.store import PREDICTIONS, Store
 from models_zoo.loading import build_model
@@ -220,10 +222,8 @@ def test_one_process_fills_and_what_a_dead_one_left_is_removed() -> None:
 @pytest.mark.parametrize(
     ("cores", "devices", "expected"),
     [
-        (1, ["cpu"], 1),
-        (2, ["cpu", "unknown"], 1),
-        (16, ["cpu"], 2),
-        (200, ["cpu"], 8),
+        (1, ["cpu"], IN_TURNS),
+        (16, ["cpu"], IN_TURNS),
         (2, ["cuda (NVIDIA H100)"], 1),
         (8, ["cpu", "mps"], 7),
         (64, ["cuda (NVIDIA H100)"], 8),
@@ -235,6 +235,42 @@ def test_threads_that_decode_leave_cores_to_the_networks(
 ) -> None:
     monkeypatch.setattr(benchmark.reading, "_cores", lambda: cores)
     assert workers_for(devices) == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "cores", "lengths"),
+    [(256, 2, [128, 128, 44]), (256, 3, [128, 128, 44]), (256, 16, [64] * 4 + [44]), (100, 1, [100] * 3)],
+)
+def test_in_turns_nobody_reads_while_the_networks_work(
+    size: int, cores: int, lengths: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmark.reading, "_cores", lambda: cores)
+    working = threading.Event()
+    asked_at_work: list[int] = []
+
+    class Pixels:
+        def __len__(self) -> int:
+            return 300
+
+        def __getitem__(self, index: int) -> np.ndarray:
+            if working.is_set():
+                asked_at_work.append(index)
+            return np.full((2, 2, 3), index % 256, dtype=np.uint8)
+
+    rows = np.arange(300)
+    examples = Examples(payloads=Pixels(), labels=np.zeros(300, np.int64), ids=[str(row) for row in rows])
+    wanted = {RAW: Wanted(now=rows, ever=rows)}
+    reader = Reader(examples, content="c", decoded=NOTHING, geometries=wanted, cached=False, fill=False)
+    chunks = []
+    for chunk in reader.chunks(size, workers=IN_TURNS):
+        working.set()
+        time.sleep(0.002)
+        chunks.append(chunk)
+        working.clear()
+    assert not asked_at_work
+    assert [len(chunk.positions) for chunk in chunks] == lengths
+    for chunk in chunks:
+        assert chunk.batch(RAW, chunk.positions)[:, 0, 0, 0].tolist() == (chunk.positions % 256).tolist()
 
 
 class Files:
@@ -379,13 +415,13 @@ def test_images_of_one_size_are_kept_decoded_for_perturbations(
     torch.save(build_model("cifar10-resnet20", device="cpu").network.state_dict(), weights)  # type: ignore[attr-defined]
     one = contestant(MODELS.get("cifar10-resnet20"), weights=weights)
     reads: list[int] = []
-    image = Examples.image
+    opened = Examples.opened
 
-    def counted(self: Examples, index: int) -> np.ndarray:
+    def counted(self: Examples, index: int) -> object:
         reads.append(index)
-        return image(self, index)
+        return opened(self, index)
 
-    monkeypatch.setattr(Examples, "image", counted)
+    monkeypatch.setattr(Examples, "opened", counted)
     found = []
     for turn, kept in enumerate((False, True, None)):
         work = plan([one], shifts, store=Store(tmp_path / str(turn)))

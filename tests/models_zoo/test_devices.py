@@ -107,6 +107,20 @@ def test_many_images_are_taken_in_chunks() -> None:
     np.testing.assert_allclose(features[-5:], classifier.features(raw[-5:]), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(("side", "sizes"), [(32, [64, 64, 2]), (224, [16] * 8 + [2]), (512, [8] * 16 + [2])])
+def test_a_cpu_takes_few_images_at_once(side: int, sizes: list[int]) -> None:
+    classifier = built("cifar10-resnet20")
+    seen: list[int] = []
+
+    def compute(images: torch.Tensor) -> torch.Tensor:
+        seen.append(len(images))
+        return images[:, :, 0, 0]
+
+    batch = torch.zeros((130, 3, 1, 1), dtype=torch.uint8).expand(130, 3, side, side)
+    assert classifier.over(batch, compute).shape == (130, 3)
+    assert seen == sizes
+
+
 def test_inside_a_block_products_are_exact_and_outside_nothing_changes() -> None:
     torch.set_float32_matmul_precision("high")
     try:

@@ -24,13 +24,13 @@ from timm.data.dataset import ImageDataset
 from timm.models import get_pretrained_cfg, list_pretrained
 from torchvision.datasets.folder import pil_loader
 
-from models_zoo.preprocessing import for_cropped, normalise, prepare, resized_size
+from models_zoo.preprocessing import for_cropped, normalise, prepare, resized_size, shaped
 from models_zoo.sources.timm_models import preprocess_of as of_timm
 from models_zoo.sources.torchvision_models import preprocess_of as of_torchvision
 from models_zoo.spec import ModelSpec, Preprocess
 from shifts.digest import canonical
 from shifts.errors import UserError
-from shifts.images import decode
+from shifts.images import decode, opened
 
 Transform = Callable[[Image.Image], torch.Tensor]
 JPEG = b"\xff\xd8"
@@ -236,6 +236,26 @@ def test_a_batch_is_its_images_one_by_one(photos: list[bytes]) -> None:
     assert together.dtype == torch.uint8
     single = torch.stack([ours(photo, preprocess) for photo in photos])
     assert torch.equal(normalise(together, preprocess), single)
+
+
+@pytest.mark.parametrize(
+    "preprocess",
+    [
+        Preprocess(resize=64, crop=(56, 56), interpolation="bicubic"),
+        Preprocess(resize=64, crop=(56, 56), resizer="torchvision"),
+        Preprocess(resize=(64, 80), crop=(57, 57), fit="contain", corner="rounded", fill=(1, 2, 3)),
+        Preprocess(resize=48, crop=(56, 56)),
+        Preprocess(resize=(48, 64), fit="squash"),
+        Preprocess(),
+    ],
+)
+def test_an_image_as_pillow_holds_it_gives_the_same_pixels(
+    photos: list[bytes], preprocess: Preprocess
+) -> None:
+    for photo in photos[:4]:
+        held, pixels = opened(photo, where="here"), decode(photo, where="here")
+        assert isinstance(held, Image.Image)
+        assert np.array_equal(shaped(held, preprocess), shaped(pixels, preprocess))
 
 
 @pytest.mark.parametrize(
