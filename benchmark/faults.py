@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,8 @@ def describe(error: BaseException) -> dict[str, Any]:
 
     A full disk counts as something for the user to mend.
     """
+    if isinstance(error, Described):
+        return dict(error.described)
     if isinstance(error, UserError):
         return {"type": type(error).__name__, "message": error.message, "hint": error.hint, "user": True}
     full = isinstance(error, OSError) and error.errno in _DISK_IS_FULL
@@ -42,6 +44,17 @@ def describe(error: BaseException) -> dict[str, Any]:
         "user": full,
         "where": frame,
     }
+
+
+class Described(Exception):
+    """An error of another process, which gave it as ``describe`` does."""
+
+    def __init__(self, described: Mapping[str, Any]) -> None:
+        super().__init__(described["message"])
+        self.described = described
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Described, (dict(self.described),))
 
 
 def _said(error: BaseException, *, full: bool) -> str:

@@ -6,7 +6,6 @@ absent from the result, not made up.
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -24,7 +23,7 @@ from benchmark.track import Track
 from models_zoo.spec import Family, ModelSpec, Preprocess
 from models_zoo.training_data import official
 from shifts.class_maps import NEVER, best_accepted
-from shifts.data import Attribute, Shift, load_examples
+from shifts.data import Shift, load_examples
 from shifts.digest import digest
 from shifts.errors import CorruptDataError, ResultsError, UserError
 from shifts.local import read_record, recorded_content
@@ -93,7 +92,7 @@ def import_predictions(
         rows = {name: values[given] for name, values in rows.items()}
         identity = digest({"shift": identity, "answered": rows["example_id"].tolist()})
         notes.append(f"partial: answers to {int(given.sum())} of {len(opened)} images")
-        opened = _cut(opened, np.flatnonzero(given))
+        opened = opened.cut(np.flatnonzero(given))
     if reader.elsewhere:
         notes.append(f"{reader.elsewhere} answers in the file are about other images of the source")
     spec = ModelSpec(
@@ -174,19 +173,6 @@ def _check_free(store: Store, cell: Cell, content: str) -> None:
             f"other predictions of {known.model!r} on {known.shift!r} were imported into {cell.folder}",
             hint="give the model another --model name, or remove that folder",
         )
-
-
-def _cut(shift: Shift, rows: NDArray[np.int64]) -> Shift:
-    """The shift with some of its examples alone."""
-    cut = copy.copy(shift)
-    cut.position, cut.labels, cut.groups = shift.position[rows], shift.labels[rows], shift.groups[rows]
-    cut.example_ids = [shift.example_ids[row] for row in rows.tolist()]
-    cut.accepted = None if shift.accepted is None else [shift.accepted[row] for row in rows.tolist()]
-    cut.group_columns = {
-        name: Attribute(values=column.values[rows], names=column.names)
-        for name, column in shift.group_columns.items()
-    }
-    return cut
 
 
 class _Reader:

@@ -227,7 +227,9 @@ def to_table(columns: Columns, header: Header) -> pa.Table:
         if values.ndim == 1:
             return pa.array(values, type=pa.string()) if values.dtype == object else pa.array(values)
         flat = pa.array(np.ascontiguousarray(values).reshape(-1))
-        return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+        # Named as Parquet names it, so that rows that were in a file before make the same bytes.
+        kind = pa.list_(pa.field("element", flat.type), values.shape[1])
+        return pa.FixedSizeListArray.from_arrays(flat, type=kind)
 
     table = pa.table({name: array(values) for name, values in columns.items()})
     return table.replace_schema_metadata({METADATA_KEY: header.encoded()})

@@ -172,18 +172,19 @@ class Reader:
             elif fill and len(wanted.now) == len(wanted.ever):
                 self._filling[geometry] = Filling(key, wanted.ever)
 
-    def chunks(self, size: int, *, workers: int) -> Iterator[Chunk]:
+    def chunks(self, size: int, *, workers: int, grid: Positions | None = None) -> Iterator[Chunk]:
         """All rows that are needed, in order, up to ``size`` at a time.
 
         Args:
             workers: threads that read ahead; or ``IN_TURNS``, then nobody reads while the caller works.
+            grid: as for ``cut_along``; None takes the rows that were ever needed.
         """
         rows = self.wanted.now
         threads, most = workers, workers + 2
         if workers == IN_TURNS:
             threads = most = _cores()
             size = min(size, -(-size // (threads * GRAIN)) * GRAIN)
-        parts = deque(rows[start : start + size] for start in range(0, len(rows), size))
+        parts = deque(cut_along(self.wanted.ever if grid is None else grid, rows, size=size))
         with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
             ahead: deque[Future[Chunk]] = deque()
             try:
@@ -303,6 +304,20 @@ class Reader:
         chunk.prepared[geometry] = Prepared(positions=positions, batch=batch)
         if geometry != RAW and geometry in self._filling:
             self._filling[geometry].put(positions, batch.permute(0, 2, 3, 1).numpy())
+
+
+def cut_along(grid: Positions, rows: Positions, *, size: int) -> list[Positions]:
+    """Rows in parts that end where ``size`` rows of the grid do, so that images meet the same batch mates.
+
+    Args:
+        grid: int64, rising: all rows that a pass is about, needed here and now or not.
+        rows: int64, rising: those that are.
+
+    >>> [part.tolist() for part in cut_along(np.arange(10), np.array([0, 1, 2, 5, 9]), size=4)]
+    [[0, 1, 2], [5], [9]]
+    """
+    edges = np.searchsorted(rows, grid[::size][1:])
+    return [part for part in np.split(rows, edges) if len(part)]
 
 
 def _encoded(examples: Examples, row: int) -> bool:

@@ -96,11 +96,33 @@ def _measured(work: Pass, *, options: Options, progress: Progress | None) -> Ite
     """Measure the cells of a pass, all of them claimed."""
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     examples = load_examples(work.source, work.split, data_dir=options.data_dir)
-    tracks = _open_tracks(work.cells, examples, options=options)
+    tracks = open_tracks(work.cells, examples, options=options)
+    fitting = answer(tracks, examples, content=work.cells[0].content, options=options, progress=progress)
+    timing = {"started": started, "pass_seconds": round(time.perf_counter() - clock, 3)}
+    for track in tracks:
+        cut = None if track.failure is not None else fitting.largest(track.classifier)
+        yield track.close(timing if cut is None else {**timing, "batch_size": cut})
+
+
+def answer(
+    tracks: Sequence[Track],
+    examples: Examples,
+    *,
+    content: str,
+    options: Options,
+    progress: Progress | None = None,
+    grid: Positions | None = None,
+) -> Fitting:
+    """Let the models answer for every row that the tracks still need.
+
+    Args:
+        content: the content digest of the examples.
+        grid: as for ``Reader.chunks``.
+    """
     streams, fitting = streams_of(tracks), Fitting()
-    reader = _reader(streams, examples, content=work.cells[0].content, options=options)
+    reader = _reader(streams, examples, content=content, options=options)
     try:
-        _evaluate(tracks, reader, streams, options=options, fitting=fitting, progress=progress)
+        _evaluate(tracks, reader, streams, options=options, fitting=fitting, progress=progress, grid=grid)
     except BaseException:
         # Ctrl-C and the like: what was measured since the last shard stays, too.
         for track in tracks:
@@ -109,10 +131,7 @@ def _measured(work: Pass, *, options: Options, progress: Progress | None) -> Ite
         raise
     finally:
         reader.close()
-    timing = {"started": started, "pass_seconds": round(time.perf_counter() - clock, 3)}
-    for track in tracks:
-        cut = None if track.failure is not None else fitting.largest(track.classifier)
-        yield track.close(timing if cut is None else {**timing, "batch_size": cut})
+    return fitting
 
 
 def _reader(streams: Sequence[Stream], examples: Examples, *, content: str, options: Options) -> Reader:
@@ -141,11 +160,12 @@ def _evaluate(
     options: Options,
     fitting: Fitting,
     progress: Progress | None,
+    grid: Positions | None = None,
 ) -> None:
     """The loop. A failure inside a block ends the cells the block works for, and no other."""
     total = sum(track.rows_left for track in tracks)
     live = [track.classifier.device_name for stream in streams for track in stream.tracks]
-    for chunk in reader.chunks(options.batch_size, workers=options.workers or workers_for(live)):
+    for chunk in reader.chunks(options.batch_size, workers=options.workers or workers_for(live), grid=grid):
         for stream in streams:
             stream.refuse(chunk.positions, chunk.broken)
             with contained(stream.tracks):
@@ -190,8 +210,20 @@ def _predict(
                 track.take(logits, positions, keep_logits=options.keep_logits)
 
 
-def _open_tracks(cells: Sequence[Cell], examples: Examples, *, options: Options) -> list[Track]:
-    """Open what the cells need; cells share models and shifts, and their failures."""
+def open_tracks(
+    cells: Sequence[Cell],
+    examples: Examples,
+    *,
+    options: Options,
+    load: Callable[..., Classifier] = load_spec,
+    shift_of: Callable[[Cell], Shift] | None = None,
+) -> list[Track]:
+    """Open what the cells need; cells share models and shifts, and their failures.
+
+    Args:
+        load: called as ``models_zoo.loading.load_spec``.
+        shift_of: gives a cell's shift, or a part of it; None opens it whole.
+    """
     classifiers: dict[tuple[str, str], Classifier | Exception] = {}
     shifts: dict[str, Shift | Exception] = {}
     tracks = []
@@ -201,13 +233,16 @@ def _open_tracks(cells: Sequence[Cell], examples: Examples, *, options: Options)
         key = (cell.model_digest, space)
         if key not in classifiers:
             classifiers[key] = _attempt(
-                load_spec,
+                load,
                 spec,
                 cell.contestant.weights,
                 label_space=space or None,
                 device=options.device,
                 precision=cell.contestant.precision,
             )
+        if shift_of is not None:
+            tracks.append(Track(cell, classifiers[key], _attempt(shift_of, cell)))
+            continue
         if cell.shift_digest not in shifts:
             shifts[cell.shift_digest] = _attempt(Shift, cell.shift, examples, content=cell.content)
         tracks.append(Track(cell, classifiers[key], shifts[cell.shift_digest]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.predictions import Columns, Header, read_header, to_table, write_parquet
@@ -64,6 +65,14 @@ class Store:
         """The result of a cell that needs no more work: measured well, with its predictions beside it."""
         return finished_result(folder)
 
+    def put_shard(self, folder: Path, start: int, data: bytes) -> None:
+        """Put a Parquet file of a cell's rows, which begin with row ``start``, among its shards."""
+        write_atomic(folder / SHARDS / shard_name(start), data)
+
+    def drop_shard(self, folder: Path, start: int) -> None:
+        """Forget a shard."""
+        (folder / SHARDS / shard_name(start)).unlink(missing_ok=True)
+
     def results(self) -> Iterator[tuple[Path, Result]]:
         """Every result below the root with its folder, in the order of the folders' names."""
         for path in sorted(self.root.glob(f"*@*/*@*/{RESULT}")):
@@ -105,7 +114,7 @@ class CellWriter:
         import pyarrow.parquet as pq
 
         try:
-            if path.stem != f"{start:012d}" or read_header(path).encoded() != self.header.encoded():
+            if path.name != shard_name(start) or read_header(path).encoded() != self.header.encoded():
                 return 0
             return int(pq.read_metadata(path).num_rows)
         except (CorruptDataError, UserError):
@@ -126,7 +135,7 @@ class CellWriter:
 
         table = pa.concat_tables([to_table(columns, self.header) for columns in self._waiting])
         self.shards.mkdir(parents=True, exist_ok=True)
-        target = self.shards / f"{self.done:012d}.parquet"
+        target = self.shards / shard_name(self.done)
         temporary = target.with_suffix(".tmp")
         try:
             write_parquet(temporary, [table])
@@ -163,6 +172,36 @@ class CellWriter:
         """Write the result, which makes the cell count as finished; then the shards may go."""
         write_result(self.folder, result)
         shutil.rmtree(self.shards, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Rows ``start`` to ``stop`` of a cell in the shard ``path``, which was written under ``header``."""
+
+    start: int
+    stop: int
+    header: bytes
+    path: Path
+
+
+def held_shards(folder: Path) -> list[Held]:
+    """The shards of an unfinished cell by their first row, without those that are damaged or overlap."""
+    import pyarrow.parquet as pq
+
+    found: list[Held] = []
+    for path in sorted((folder / SHARDS).glob("*.parquet")):
+        try:
+            header, rows = read_header(path).encoded(), int(pq.read_metadata(path).num_rows)
+        except (CorruptDataError, UserError):
+            continue
+        start = int(path.stem)
+        if rows and start >= (found[-1].stop if found else 0):
+            found.append(Held(start=start, stop=start + rows, header=header, path=path))
+    return found
+
+
+def shard_name(start: int) -> str:
+    return f"{start:012d}.parquet"
 
 
 def read_result(folder: Path) -> Result | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -179,6 +180,18 @@ class Shift:
 
     def __len__(self) -> int:
         return len(self.position)
+
+    def cut(self, rows: Labels) -> Shift:
+        """The shift with some of its examples alone: int64 (n,), rising."""
+        some = copy.copy(self)
+        some.position, some.labels, some.groups = self.position[rows], self.labels[rows], self.groups[rows]
+        some.example_ids = [self.example_ids[row] for row in rows.tolist()]
+        some.accepted = None if self.accepted is None else [self.accepted[row] for row in rows.tolist()]
+        some.group_columns = {
+            name: Attribute(values=column.values[rows], names=column.names)
+            for name, column in self.group_columns.items()
+        }
+        return some
 
     def rows(self, position: Labels) -> Rows:
         """Ids and labels of some rows of ``base``."""

@@ -6,7 +6,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from benchmark.executors import Executor
     from benchmark.planning import Contestant, Plan
     from benchmark.result import Result
     from benchmark.runner import Options
@@ -91,6 +91,11 @@ def evaluate(
     ] = None,
     keep_logits: Annotated[bool, typer.Option(help="Store float16 logits beside the predictions.")] = False,
     baseline: Annotated[str | None, typer.Option(help="Measure effective robustness against this.")] = None,
+    executor: Annotated[str, typer.Option(help="Where it runs: local, ray or slurm.")] = "local",
+    executor_option: Annotated[
+        list[str] | None,
+        typer.Option("--executor-option", "-x", help="KEY=VALUE for the executor; may be repeated."),
+    ] = None,
     check: Annotated[
         bool | None,
         typer.Option(
@@ -104,6 +109,8 @@ def evaluate(
     from benchmark.cli.own import declared
     from benchmark.cli.table import print_rows
     from benchmark.cli.terminal import complain, print_json, remark
+    from benchmark.executors import executor as find_executor
+    from benchmark.executors import settings_of
     from benchmark.faults import faults_of, recovered
     from benchmark.planning import plan, with_references
     from benchmark.report import build_rows, document
@@ -143,6 +150,8 @@ def evaluate(
         return
     if partial or family or training_data:
         raise typer.BadParameter("--partial, --family and --training-data go with --predictions")
+    chosen = find_executor(executor)
+    settings = settings_of(chosen, executor_option or [])
     look_in(data_dir)
     specs = declared(
         MODELS.select(model),
@@ -182,7 +191,7 @@ def evaluate(
             data_dir=data_dir,
             image_cache=image_cache,
         )
-        measured |= _run(work, options)
+        measured |= _run(work, options, executor=chosen, settings=settings)
     checks: dict[Path, Check] = {}
     if check is not False:
         from benchmark.cli.check import check_cells, keep_checks
@@ -289,10 +298,6 @@ def weights_at_hand(
     return contestant(spec, weights=weights, precision=precision)
 
 
-def _show(display: Progress, task: TaskID, done: int, total: int) -> None:
-    display.update(task, completed=done, total=total)
-
-
 @contextmanager
 def _terminable() -> Iterator[None]:
     """SIGTERM, with which schedulers end a job, is Ctrl-C within the block."""
@@ -306,17 +311,35 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
 
 
-def _run(work: Plan, options: Options) -> dict[Path, Result]:
+class _Display:
+    """Shows what an executor tells: a bar for each of its displays, notes between them."""
+
+    def __init__(self, display: Progress) -> None:
+        self._display = display
+        self._tasks: dict[int, TaskID] = {}
+
+    def show(self, bar: int, description: str, done: int, total: int | None) -> None:
+        if bar not in self._tasks:
+            self._tasks[bar] = self._display.add_task(description, total=total)
+        self._display.update(self._tasks[bar], description=description, completed=done, total=total)
+
+    def notice(self, sentence: str) -> None:
+        from benchmark.cli.terminal import remark
+
+        remark(sentence)
+
+
+def _run(work: Plan, options: Options, *, executor: Executor, settings: object) -> dict[Path, Result]:
     """Run the passes under one progress display."""
-    from benchmark.cli.terminal import progress, remark
-    from benchmark.runner import run_pass
+    from benchmark.cli.terminal import progress
+    from shifts.registry import resolve
 
     measured = {}
+    folders = {
+        (cell.model_digest, cell.shift_digest): cell.folder for one in work.passes for cell in one.cells
+    }
     with _terminable(), progress() as display:
-        for one in work.passes:
-            task = display.add_task(f"{one.source}: {len(one.cells)} evaluations", total=None)
-            results = run_pass(one, options=options, progress=partial(_show, display, task), notice=remark)
-            folders = {(cell.model_digest, cell.shift_digest): cell.folder for cell in one.cells}
-            for result in results:
-                measured[folders[result.model_digest, result.shift_digest]] = result
+        run = resolve(executor.run)
+        for result in run(work, options=options, settings=settings, watch=_Display(display)):
+            measured[folders[result.model_digest, result.shift_digest]] = result
     return measured
