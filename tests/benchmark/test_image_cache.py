@@ -374,7 +374,7 @@ def test_predictions_are_the_same_with_the_cache_and_without(
     def refuse(*_: object) -> None:
         raise AssertionError("an image was decoded")
 
-    monkeypatch.setattr(Examples, "image", refuse)
+    monkeypatch.setattr(Examples, "opened", refuse)
     for name in models:
         again = evaluate([name], SEEN[:2], photographs / f"none-{name}", batch_size=32)
         assert again.items() <= plain.items()

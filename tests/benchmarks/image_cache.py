@@ -19,67 +19,25 @@ usual size; weights are random: neither changes the work.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
-import tarfile
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.benchmarks.photographs import SHIFT, random_weights, validation_set
+
 if TYPE_CHECKING:
     from models_zoo.classifier import Classifier
     from shifts.data import Shift
 
 MODEL = "torchvision:mobilenet_v3_large"
-SHIFT = "imagenet-val"
 LIMIT = 1.05
-SIDE = (500, 375)
-
-
-def photographs(number: int) -> list[bytes]:
-    """Encoded JPEG files: real ones, or noise."""
-    import numpy as np
-    from PIL import Image
-
-    real = Path(os.environ.get("ROBUSTBENCH_SHIFT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
-    archive = real / "imagenet_sample" / "imagenet_sample_300.tar"
-    if archive.is_file():
-        with tarfile.open(archive) as opened:
-            files = [opened.extractfile(member) for member in opened if member.name.endswith(".jpg")]
-            encoded = [file.read() for file in files if file is not None]
-            return [encoded[index % len(encoded)] for index in range(number)]
-    draw = np.random.default_rng(0)
-    noise = []
-    for _ in range(number):
-        stream = io.BytesIO()
-        pixels = draw.integers(0, 256, (SIDE[1] // 8, SIDE[0] // 8, 3), dtype=np.uint8)
-        Image.fromarray(pixels).resize(SIDE).save(stream, "JPEG", quality=90)
-        noise.append(stream.getvalue())
-    return noise
-
-
-def prepare(folder: Path, number: int) -> int:
-    """Random weights, and the photographs as a partial validation set; gives how many there are."""
-    import torch
-
-    from models_zoo.loading import build_model
-    from shifts.catalogue import add
-    from shifts.labels import LABEL_SPACES
-
-    torch.manual_seed(0)
-    torch.save(build_model(MODEL, device="cpu").network.state_dict(), folder / "weights.pth")
-    wnids = LABEL_SPACES.get("imagenet-1k").wnids
-    assert wnids is not None, "ImageNet's classes have them"
-    files = photographs(number)
-    for index, data in enumerate(files):
-        target = folder / "val" / wnids[index % 1000] / f"photograph-{index:05d}.JPEG"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-    add(SHIFT, folder / "val", partial=True, data_dir=folder / "data")
-    return len(files)
 
 
 def measure(folder: Path, number: int, repeats: int) -> dict[str, dict[str, float]]:
@@ -93,20 +51,20 @@ def measure(folder: Path, number: int, repeats: int) -> dict[str, dict[str, floa
     from shifts.data import load_shift
     from shifts.spec import SHIFTS
 
-    found = prepare(folder, number)
-    shift = load_shift(SHIFT, data_dir=folder / "data")
-    model = load_model(MODEL, folder / "weights.pth", device="cpu")
-    one = contestant(MODELS.get(MODEL), weights=folder / "weights.pth")
+    data_dir, weights = validation_set(folder, number), random_weights(MODEL, folder)
+    shift = load_shift(SHIFT, data_dir=data_dir)
+    model = load_model(MODEL, weights, device="cpu")
+    one = contestant(MODELS.get(MODEL), weights=weights)
     batches = [prepared(batch.images, model.spec.preprocess) for batch in shift.batches(BATCH_SIZE)]
     turn = iter(range(10_000))
 
     def whole(cached: bool) -> float:
         store = Store(folder / f"results-{next(turn)}")
-        work = plan([one], [SHIFTS.get(SHIFT)], store=store, data_dir=folder / "data")
-        options = Options(device="cpu", data_dir=folder / "data", image_cache=cached)
+        work = plan([one], [SHIFTS.get(SHIFT)], store=store, data_dir=data_dir)
+        options = Options(device="cpu", data_dir=data_dir, image_cache=cached)
         (part,) = work.passes
         (result,) = run_pass(part, options=options)
-        assert (result.status, result.n) == ("ok", found)
+        assert (result.status, result.n) == ("ok", number)
         return float(result.provenance["pass_seconds"])
 
     def forward() -> float:
@@ -117,7 +75,7 @@ def measure(folder: Path, number: int, repeats: int) -> dict[str, dict[str, floa
 
     def built() -> float:
         start = time.perf_counter()
-        load_model(MODEL, folder / "weights.pth", device="cpu")
+        load_model(MODEL, weights, device="cpu")
         return time.perf_counter() - start
 
     jobs: dict[str, Callable[[], float]] = {
