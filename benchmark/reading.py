@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import traceback
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,8 @@ import torch
 
 from benchmark.image_cache import Kept, among, key_of, look_up
 from benchmark.image_filling import Filling
+from benchmark.memory import out_of_memory
+from models_zoo.devices import pinned
 from models_zoo.preprocessing import shaped, stacked
 from models_zoo.spec import Preprocess
 from shifts.errors import CorruptDataError
@@ -140,6 +143,7 @@ class Reader:
         geometries: rows that models need as they are, by geometry.
         cached: take images that are in the cache.
         fill: put into it what is not.
+        pin: keep prepared images where a GPU copies them from while it works.
     """
 
     def __init__(
@@ -151,7 +155,9 @@ class Reader:
         geometries: Mapping[Preprocess, Wanted],
         cached: bool,
         fill: bool,
+        pin: bool = False,
     ) -> None:
+        self._pin = pin
         self._examples, self._decoded, self._geometries = examples, decoded, geometries
         self._kept: dict[Preprocess, Kept] = {}
         self._filling: dict[Preprocess, Filling] = {}
@@ -175,6 +181,8 @@ class Reader:
     def chunks(self, size: int, *, workers: int, grid: Positions | None = None) -> Iterator[Chunk]:
         """All rows that are needed, in order, up to ``size`` at a time.
 
+        What the memory has no room for comes in smaller chunks.
+
         Args:
             workers: threads that read ahead; or ``IN_TURNS``, then nobody reads while the caller works.
             grid: as for ``cut_along``; None takes the rows that were ever needed.
@@ -186,18 +194,40 @@ class Reader:
             size = min(size, -(-size // (threads * GRAIN)) * GRAIN)
         parts = deque(cut_along(self.wanted.ever if grid is None else grid, rows, size=size))
         with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
-            ahead: deque[Future[Chunk]] = deque()
+            ahead: deque[tuple[Positions, Future[Chunk]]] = deque()
             try:
                 while parts or ahead:
                     if workers != IN_TURNS or not ahead:
                         while parts and len(ahead) < most:
-                            ahead.append(pool.submit(self._read, parts.popleft()))
+                            part = parts.popleft()
+                            ahead.append((part, pool.submit(self._read, part)))
                     if workers == IN_TURNS:
-                        wait(ahead)
-                    yield ahead.popleft().result()
+                        wait([future for _, future in ahead])
+                    part, future = ahead.popleft()
+                    chunk = self._arrived(part, future)
+                    if chunk is None:
+                        # What others hold is the memory that lacks: they begin again, after this one.
+                        for _, waiting in ahead:
+                            waiting.cancel()
+                        parts.extendleft(reversed([*np.array_split(part, 2), *(later for later, _ in ahead)]))
+                        ahead.clear()
+                    else:
+                        yield chunk
             finally:
-                for future in ahead:
+                for _, future in ahead:
                     future.cancel()
+
+    def _arrived(self, part: Positions, future: Future[Chunk]) -> Chunk | None:
+        """What was read, or None where there was no memory for it and it can be cut."""
+        try:
+            return future.result()
+        except Exception as error:
+            if len(part) == 1 or not out_of_memory(error):
+                raise
+            traceback.clear_frames(error.__traceback__)
+        for filling in self._filling.values():  # some images will come twice
+            filling.give_up()
+        return None
 
     def close(self) -> None:
         """What was filled whole becomes part of the cache, the rest is forgotten."""
@@ -222,6 +252,9 @@ class Reader:
                 chunk.prepared[geometry] = Prepared(positions=positions[mask], batch=batch)
         if decode.any():
             self._decode(chunk, decode, perturbed=perturbed, cold=cold)
+        for geometry, found in chunk.prepared.items() if self._pin else ():
+            if not isinstance(found.batch, Exception):
+                chunk.prepared[geometry] = replace(found, batch=pinned(found.batch))
         return chunk
 
     def _from_cache(self, geometry: Preprocess, positions: Positions) -> Pixels | None:
@@ -258,7 +291,10 @@ class Reader:
             try:
                 position = int(chunk.positions[place])
                 image = self._examples.opened(position) if kept is None else kept[number]
-            except Exception as error:  # noqa: BLE001 - becomes the result of the cells that need the image
+            except Exception as error:
+                if _cuttable(error, places):
+                    raise
+                # Becomes the result of the cells that need the image.
                 chunk.broken[place] = error
                 continue
             if fill or perturbed[place]:
@@ -267,7 +303,10 @@ class Reader:
                 if mask[place] and geometry not in failed:
                     try:
                         shapes[geometry].append(shaped(image, geometry))
-                    except Exception as error:  # noqa: BLE001 - raised again for the cells that need the batch
+                    except Exception as error:
+                        if _cuttable(error, places):
+                            raise
+                        # Raised again for the cells that need the batch.
                         failed[geometry] = error
         if fill:
             self._fill_decoded(chunk, decoded)
@@ -298,7 +337,10 @@ class Reader:
             return
         try:
             batch = stacked(images)
-        except Exception as error:  # noqa: BLE001 - raised again for the cells that need the batch
+        except Exception as error:
+            if _cuttable(error, images):
+                raise
+            # Raised again for the cells that need the batch.
             chunk.prepared[geometry] = Prepared(positions=positions, batch=error)
             return
         chunk.prepared[geometry] = Prepared(positions=positions, batch=batch)
@@ -318,6 +360,11 @@ def cut_along(grid: Positions, rows: Positions, *, size: int) -> list[Positions]
     """
     edges = np.searchsorted(rows, grid[::size][1:])
     return [part for part in np.split(rows, edges) if len(part)]
+
+
+def _cuttable(error: Exception, items: Sized) -> bool:
+    """Whether fewer images might find the memory that all these did not."""
+    return len(items) > 1 and out_of_memory(error)
 
 
 def _encoded(examples: Examples, row: int) -> bool:

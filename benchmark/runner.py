@@ -6,20 +6,25 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from benchmark.claiming import claimed
-from benchmark.memory import Fitting
+from benchmark.lineup import Entrant, Lineup
+from benchmark.memory import in_halves, out_of_memory
 from benchmark.planning import Cell, Pass
 from benchmark.reading import Chunk, Reader, Wanted, workers_for
 from benchmark.store import finished_result
 from benchmark.track import Stream, Track, contained, places_of, rows_of, streams_of
+from benchmark.turns import Turns
+from models_zoo.devices import pick_device
 from models_zoo.loading import load_spec
 from models_zoo.preprocessing import prepare
 from shifts.data import Examples, Shift, load_examples
+from shifts.errors import UserError
 from shifts.labels import ANY
 
 if TYPE_CHECKING:
@@ -27,9 +32,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.result import Result
-    from models_zoo.classifier import Classifier
     from models_zoo.spec import Preprocess
 
+    Pixels = NDArray[np.uint8]
     Positions = NDArray[np.int64]
 
 Progress = Callable[[int, int], None]
@@ -50,6 +55,8 @@ class Options:
         data_dir: where local copies lie, if not in the cache.
         image_cache: True keeps prepared images for the next run, False neither keeps nor takes any; None
             takes what is kept, and keeps what several models have seen.
+        compiled: let torch.compile make the networks faster; what that costs is in the results.
+        model_memory: bytes of weights that may be in memory at once, None for half of what is free.
     """
 
     device: str = "auto"
@@ -58,6 +65,8 @@ class Options:
     keep_logits: bool = False
     data_dir: Path | None = None
     image_cache: bool | None = None
+    compiled: bool = False
+    model_memory: int | None = None
 
 
 def run_pass(
@@ -96,33 +105,52 @@ def _measured(work: Pass, *, options: Options, progress: Progress | None) -> Ite
     """Measure the cells of a pass, all of them claimed."""
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     examples = load_examples(work.source, work.split, data_dir=options.data_dir)
-    tracks = open_tracks(work.cells, examples, options=options)
-    fitting = answer(tracks, examples, content=work.cells[0].content, options=options, progress=progress)
+    lineup = lineup_for(options)
+    tracks = open_tracks(work.cells, examples, lineup=lineup, options=options)
+    turns = answer(
+        tracks,
+        examples,
+        lineup=lineup,
+        content=work.cells[0].content,
+        options=options,
+        progress=progress,
+    )
     timing = {"started": started, "pass_seconds": round(time.perf_counter() - clock, 3)}
     for track in tracks:
-        cut = None if track.failure is not None else fitting.largest(track.classifier)
-        yield track.close(timing if cut is None else {**timing, "batch_size": cut})
+        yield track.close({**timing, **({} if track.failure is not None else turns.cost(track.entrant))})
+
+
+def lineup_for(options: Options) -> Lineup:
+    """An empty line-up; where the device is not there, the models say so one by one."""
+    try:
+        device = pick_device(options.device)
+    except UserError:
+        device = "cpu"
+    return Lineup(room=options.model_memory, device=device)
 
 
 def answer(
     tracks: Sequence[Track],
     examples: Examples,
     *,
+    lineup: Lineup,
     content: str,
     options: Options,
     progress: Progress | None = None,
     grid: Positions | None = None,
-) -> Fitting:
+) -> Turns:
     """Let the models answer for every row that the tracks still need.
 
     Args:
         content: the content digest of the examples.
         grid: as for ``Reader.chunks``.
     """
-    streams, fitting = streams_of(tracks), Fitting()
+    streams = streams_of(tracks)
+    groups = lineup.groups({id(one): one for one in _entrants(streams)}.values())
+    turns = Turns(lineup, groups, keep_logits=options.keep_logits, compiled=options.compiled)
     reader = _reader(streams, examples, content=content, options=options)
     try:
-        _evaluate(tracks, reader, streams, options=options, fitting=fitting, progress=progress, grid=grid)
+        _evaluate(tracks, reader, streams, turns, options=options, progress=progress, grid=grid)
     except BaseException:
         # Ctrl-C and the like: what was measured since the last shard stays, too.
         for track in tracks:
@@ -131,13 +159,17 @@ def answer(
         raise
     finally:
         reader.close()
-    return fitting
+    return turns
+
+
+def _entrants(streams: Sequence[Stream]) -> list[Entrant]:
+    return [track.entrant for stream in streams for track in stream.tracks]
 
 
 def _reader(streams: Sequence[Stream], examples: Examples, *, content: str, options: Options) -> Reader:
     """What the streams need of the images: decoded for perturbations, prepared for the models otherwise."""
-    live = [track for stream in streams for track in stream.tracks]
-    several = len({id(track.classifier) for track in live}) > 1
+    live = _entrants(streams)
+    several = len(set(map(id, live))) > 1
     forms: dict[Preprocess, list[Wanted]] = {}
     for stream in streams:
         for geometry, models in () if stream.perturbed else stream.geometries.items():
@@ -149,6 +181,7 @@ def _reader(streams: Sequence[Stream], examples: Examples, *, content: str, opti
         geometries={geometry: Wanted.union(parts) for geometry, parts in forms.items()},
         cached=options.image_cache is not False,
         fill=several if options.image_cache is None else options.image_cache,
+        pin=any(one.device is not None and one.device.type == "cuda" for one in live),
     )
 
 
@@ -156,26 +189,28 @@ def _evaluate(
     tracks: Sequence[Track],
     reader: Reader,
     streams: Sequence[Stream],
+    turns: Turns,
     *,
     options: Options,
-    fitting: Fitting,
     progress: Progress | None,
     grid: Positions | None = None,
 ) -> None:
     """The loop. A failure inside a block ends the cells the block works for, and no other."""
     total = sum(track.rows_left for track in tracks)
-    live = [track.classifier.device_name for stream in streams for track in stream.tracks]
-    for chunk in reader.chunks(options.batch_size, workers=options.workers or workers_for(live), grid=grid):
+    workers = options.workers or workers_for(one.device_name for one in _entrants(streams))
+    for chunk in reader.chunks(options.batch_size, workers=workers, grid=grid):
         for stream in streams:
             stream.refuse(chunk.positions, chunk.broken)
             with contained(stream.tracks):
                 for models, batch, positions in _batches(stream, chunk):
-                    for of_model in models:
-                        _predict(of_model, batch, positions, fitting=fitting, options=options)
+                    turns.take(models, batch, positions)
         if progress is not None:
             progress(total - sum(track.rows_left for track in tracks), total)
         if all(track.failure is not None for track in tracks):
             return  # nobody is left to read images for
+    turns.finish()
+    if progress is not None:
+        progress(total - sum(track.rows_left for track in tracks), total)
 
 
 def _batches(stream: Stream, chunk: Chunk) -> Iterator[tuple[list[list[Track]], torch.Tensor, Positions]]:
@@ -185,67 +220,76 @@ def _batches(stream: Stream, chunk: Chunk) -> Iterator[tuple[list[list[Track]], 
         return
     seen = None
     if stream.perturbed:
-        seen = stream.shift.perturb([chunk.images[row] for row in rows.tolist()], chunk.positions[rows])
+        images, positions = [chunk.images[row] for row in rows.tolist()], chunk.positions[rows]
+        seen = in_halves(lambda part: stream.shift.perturb(images[part], positions[part]), len(rows))
     for geometry, models in stream.geometries.items():
         tracks = [track for of_model in models for track in of_model]
         own = chunk.positions[places_of(tracks, chunk.positions) if seen is None else rows]
         if not len(own):
             continue
         with contained(tracks):
-            batch = chunk.batch(geometry, own) if seen is None else prepare(seen, geometry)
-            yield models, batch, own
+            if seen is None:
+                yield models, chunk.batch(geometry, own), own
+                continue
+            for part, batch in _prepared(seen, geometry):
+                yield models, batch, own[part]
 
 
-def _predict(
-    tracks: Sequence[Track], batch: torch.Tensor, positions: Positions, *, fitting: Fitting, options: Options
-) -> None:
-    """One forward pass for all cells of a model that see this batch."""
-    live = [track for track in tracks if track.failure is None]
-    if not live:
+def _prepared(
+    images: Sequence[Pixels], geometry: Preprocess, start: int = 0
+) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Prepared images in one batch, or in as many as the memory asks for, each with its place."""
+    try:
+        batch = prepare(images, geometry)
+    except Exception as error:
+        if len(images) == 1 or not out_of_memory(error):
+            raise
+        batch = None
+    if batch is not None:
+        yield slice(start, start + len(images)), batch
         return
-    with contained(live):
-        logits = fitting.logits(live[0].classifier, batch)
-        for track in live:
-            with contained([track]):
-                track.take(logits, positions, keep_logits=options.keep_logits)
+    half = len(images) // 2
+    yield from _prepared(images[:half], geometry, start)
+    yield from _prepared(images[half:], geometry, start + half)
 
 
 def open_tracks(
     cells: Sequence[Cell],
     examples: Examples,
     *,
+    lineup: Lineup,
     options: Options,
-    load: Callable[..., Classifier] = load_spec,
     shift_of: Callable[[Cell], Shift] | None = None,
 ) -> list[Track]:
     """Open what the cells need; cells share models and shifts, and their failures.
 
     Args:
-        load: called as ``models_zoo.loading.load_spec``.
+        lineup: takes the models, or has them from before.
         shift_of: gives a cell's shift, or a part of it; None opens it whole.
     """
-    classifiers: dict[tuple[str, str], Classifier | Exception] = {}
+    entrants: dict[tuple[str, str], Entrant | Exception] = {}
     shifts: dict[str, Shift | Exception] = {}
     tracks = []
     for cell in cells:
         spec = cell.contestant.spec
         space = cell.shift.label_space if spec.label_space == ANY else ""
         key = (cell.model_digest, space)
-        if key not in classifiers:
-            classifiers[key] = _attempt(
-                load,
+        if key not in entrants:
+            load = partial(
+                load_spec,
                 spec,
                 cell.contestant.weights,
                 label_space=space or None,
                 device=options.device,
                 precision=cell.contestant.precision,
             )
+            entrants[key] = _attempt(lineup.enter, key, load, weights=cell.contestant.weights)
         if shift_of is not None:
-            tracks.append(Track(cell, classifiers[key], _attempt(shift_of, cell)))
+            tracks.append(Track(cell, entrants[key], _attempt(shift_of, cell)))
             continue
         if cell.shift_digest not in shifts:
             shifts[cell.shift_digest] = _attempt(Shift, cell.shift, examples, content=cell.content)
-        tracks.append(Track(cell, classifiers[key], shifts[cell.shift_digest]))
+        tracks.append(Track(cell, entrants[key], shifts[cell.shift_digest]))
     return tracks
 
 

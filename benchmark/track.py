@@ -29,7 +29,7 @@ from shifts.errors import UserError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from models_zoo.classifier import Classifier
+    from benchmark.lineup import Entrant
     from models_zoo.spec import Preprocess
 
     Positions = NDArray[np.int64]
@@ -39,30 +39,30 @@ class Track:
     """One cell in progress.
 
     Args:
-        classifier, shift: what was opened for the cell, or the error that opening gave.
+        entrant, shift: what was opened for the cell, or the error that opening gave.
 
     Attributes:
         failure: set when the cell cannot be finished; it then takes no more rows.
     """
 
-    classifier: Classifier
+    entrant: Entrant
     shift: Shift
     writer: CellWriter
 
-    def __init__(self, cell: Cell, classifier: Classifier | Exception, shift: Shift | Exception) -> None:
+    def __init__(self, cell: Cell, entrant: Entrant | Exception, shift: Shift | Exception) -> None:
         self.cell = cell
         self.failure: Exception | None = None
-        self._next = 0
-        if isinstance(classifier, Exception):
-            self.failure = classifier
+        self._first = self._next = 0
+        if isinstance(entrant, Exception):
+            self.failure = entrant
             return
         if isinstance(shift, Exception):
             self.failure = shift
             return
-        self.classifier, self.shift = classifier, shift
+        self.entrant, self.shift = entrant, shift
         with contained([self]):
             self.writer = CellWriter(cell.folder, self._header(), total=len(shift))
-            self._next = self.writer.done
+            self._first = self._next = self.writer.done
 
     def _header(self) -> Header:
         one = self.cell.contestant
@@ -73,7 +73,7 @@ class Track:
             shift_digest=self.cell.shift_digest,
             num_classes=self.shift.num_classes,
             group_columns={name: column.names for name, column in self.shift.group_columns.items()},
-            provenance=provenance(device=self.classifier.device_name, precision=one.precision),
+            provenance=provenance(device=self.entrant.device_name, precision=one.precision),
         )
 
     @property
@@ -86,11 +86,16 @@ class Track:
         return 0 if self.failure is not None else len(self.shift) - self._next
 
     def pending(self, positions: Positions) -> Positions:
-        """Of a batch of the source's rows, the places of those that come next in this cell."""
+        """Of a batch of the source's rows, the places of those that this cell still needed when it began."""
         if self.failure is not None:
             return np.empty(0, dtype=np.int64)
-        last = np.searchsorted(self.shift.position, positions[-1], side="right")
-        return np.searchsorted(positions, self.shift.position[self._next : last])
+        return np.searchsorted(positions, self.shift.position[self._rows(positions)])
+
+    def _rows(self, positions: Positions) -> slice:
+        """Rows of the cell in a batch; others may be on their way to ``take``."""
+        bounds = np.searchsorted(self.shift.position, (positions[0], positions[-1] + 1))
+        first, last = (max(int(bound), self._first) for bound in bounds)
+        return slice(first, last)
 
     def take(self, logits: NDArray[np.float32], positions: Positions, *, keep_logits: bool) -> None:
         """Score the rows of this cell among the logits of a batch and hand them to the writer.
@@ -101,7 +106,9 @@ class Track:
         place = self.pending(positions)
         if not len(place):
             return  # the batch was read for other cells
-        index = np.arange(self._next, self._next + len(place))
+        rows = self._rows(positions)
+        assert rows.start == self._next, "batches come in order"
+        index = np.arange(rows.start, rows.stop)
         answers = in_shift_classes(logits[place], self.shift.spec, head=self.cell.contestant.spec.label_space)
         labels = self.shift.labels[index]
         if self.shift.accepted is not None:
@@ -171,7 +178,7 @@ class Track:
         if self.shift.spec.limit is not None:
             yield f"limited: {len(self.shift)} examples, a fixed pseudo-random choice"
         yield from self.cell.notes
-        yield from self.classifier.notes
+        yield from self.entrant.notes
         model = self.cell.contestant.spec
         if unknown := lacking(model.head, self.shift.spec, label_space=model.label_space):
             yield unknown
@@ -243,9 +250,9 @@ def streams_of(tracks: Sequence[Track]) -> list[Stream]:
     for stream in streams.values():
         geometries: dict[Preprocess, dict[int, list[Track]]] = {}
         for track in stream.tracks:
-            own = for_cropped(track.classifier.spec.preprocess, stream.shift.spec.cropped)
+            own = for_cropped(track.entrant.spec.preprocess, stream.shift.spec.cropped)
             models = geometries.setdefault(geometry_of(own), {})
-            models.setdefault(id(track.classifier), []).append(track)
+            models.setdefault(id(track.entrant), []).append(track)
         stream.geometries = {geometry: list(models.values()) for geometry, models in geometries.items()}
     return list(streams.values())
 

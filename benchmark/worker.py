@@ -16,11 +16,10 @@ import numpy as np
 from benchmark.faults import describe
 from benchmark.predictions import write_parquet
 from benchmark.provenance import provenance
-from benchmark.runner import Options, answer, open_tracks
+from benchmark.runner import Options, answer, lineup_for, open_tracks
 from benchmark.store import held_shards
 from benchmark.track import contained
 from models_zoo.devices import device_name, pick_device
-from models_zoo.loading import load_spec
 from shifts.data import Shift, load_examples
 from shifts.errors import CorruptDataError, UserError
 from shifts.local import recorded_content
@@ -31,10 +30,8 @@ if TYPE_CHECKING:
     from benchmark.pieces import Piece, Rows
     from benchmark.planning import Cell, Contestant
     from benchmark.track import Track
-    from models_zoo.classifier import Classifier
     from shifts.data import Examples
 
-MODELS = 32  # that stay open
 SPLITS = 4  # whose lists of images stay open
 Split = tuple[str, str]
 
@@ -84,7 +81,7 @@ class Worker:
 
     def __init__(self, options: Options, *, node: str) -> None:
         self.options, self.node = options, node
-        self._models: OrderedDict[tuple[str, str | None, str], Classifier] = OrderedDict()
+        self._lineup = lineup_for(options)
         self._splits: OrderedDict[Split, tuple[Examples, dict[str, Shift]]] = OrderedDict()
         look_in(options.data_dir)
 
@@ -128,15 +125,22 @@ class Worker:
                     shifts[cell.shift_digest] = Shift(cell.shift, examples, content=cell.content)
                 return shifts[cell.shift_digest].cut(piece.todo[here[cell.folder]])
 
-            tracks = open_tracks(cells, examples, options=self.options, load=self._load, shift_of=shift_of)
-            fitting = answer(
-                tracks, examples, content=cells[0].content, options=self.options, grid=piece.rows
+            tracks = open_tracks(
+                cells, examples, lineup=self._lineup, options=self.options, shift_of=shift_of
+            )
+            turns = answer(
+                tracks,
+                examples,
+                lineup=self._lineup,
+                content=cells[0].content,
+                options=self.options,
+                grid=piece.rows,
             )
             parts = []
             for track, cell, todo in zip(tracks, piece.cells, piece.todo, strict=True):
                 with contained([track]):
                     track.flush()
-                cut = None if track.failure is not None else fitting.largest(track.classifier)
+                cut = None if track.failure is not None else turns.fitting.largest(track.entrant)
                 parts.append(_part(track, cell, todo, batch_size=cut))
             return parts
 
@@ -161,20 +165,6 @@ class Worker:
                 hint="give all nodes the same copy, on a shared path (--data-dir) or one each",
             )
 
-    def _load(
-        self, spec: Any, weights: Path | None, *, label_space: str | None, device: str, precision: str
-    ) -> Classifier:
-        """As ``load_spec``, or the model that is open; what was used longest ago makes room."""
-        key = (f"{spec!r}{weights}", label_space, precision)
-        if key not in self._models:
-            while len(self._models) >= MODELS:
-                self._models.popitem(last=False)
-            self._models[key] = load_spec(
-                spec, weights, label_space=label_space, device=device, precision=precision
-            )
-        self._models.move_to_end(key)
-        return self._models[key]
-
 
 def environment(device: str) -> dict[str, Any]:
     """All that may move a number in this process; equal for processes whose rows may stand in one file.
@@ -196,7 +186,7 @@ def _failed(cell: Cell, error: Exception) -> Part:
 
 
 def _part(track: Track, cell: Cell, todo: Rows, *, batch_size: int | None) -> Part:
-    opened = getattr(track, "classifier", None)
+    opened = getattr(track, "entrant", None)
     return Part(
         folder=cell.folder,
         shards=tuple(_shards(track, todo)),

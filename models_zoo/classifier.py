@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["PRECISIONS", "Classifier", "Images", "TorchClassifier", "pick_device"]
 
 CHUNK = 256  # images in one forward pass; more of them are taken one chunk after the other
+SPECIAL = 16  # torch compiles batches below this size once more; they are filled up instead
 # On a CPU fewer: what a layer gives has to stay in the caches of the cores, and in memory that the system
 # does not take back after each layer. Of 224 × 224 pixels 16 images, of 32 × 32 pixels 64.
 CPU_PIXELS = 16 * 224 * 224
 CPU_BOUNDS = (8, 64)
 Images = torch.Tensor | Sequence["NDArray[np.uint8]"]
+Answer = Callable[[], "NDArray[np.float32]"]  # waits for what was asked for
 
 
 class Classifier(Protocol):
@@ -80,9 +83,85 @@ class TorchClassifier:
         if any(parameter.dim() == 4 for parameter in network.parameters()):
             self.network = self.network.to(memory_format=torch.channels_last)
         self.head = head
+        self._compiled: Callable[[torch.Tensor], torch.Tensor] | None = None
+        # Copies to the device run on its current stream, beside what the models compute on their own.
+        self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None  # type: ignore[no-untyped-call]  # torch leaves it so
 
     def logits(self, images: Images) -> NDArray[np.float32]:
-        return self._answers(self.over(images, self.network))
+        return self.begin(images)()
+
+    def begin(self, images: Images) -> Answer:
+        """Ask for logits: on a GPU the call returns while it works, on a stream of this model's own.
+
+        Args:
+            images: as for ``logits``; a tensor may be on the device already.
+        """
+        if self._stream is None:
+            found = self._answers(self.over(images, self._network))
+            return lambda: found
+        (batch,) = self._prepared(images)
+        there = batch.to(self.device, non_blocking=True)
+        self._stream.wait_stream(torch.cuda.current_stream(self.device))
+        there.record_stream(self._stream)
+        with (
+            torch.cuda.stream(self._stream),
+            torch.inference_mode(),
+            exact(),
+            autocast(self.device, self.precision),
+        ):
+            parts = [self._network(normalise(part, self.spec.preprocess)) for part in self._parts(there)]
+            outputs = parts[0] if len(parts) == 1 else torch.cat(parts)
+            here = torch.empty(outputs.shape, dtype=torch.float32, pin_memory=True)
+            here.copy_(outputs, non_blocking=True)
+            done = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch leaves it so
+            done.record(self._stream)
+
+        def answer() -> NDArray[np.float32]:
+            done.synchronize()
+            return self._answers(here.numpy())
+
+        return answer
+
+    @property
+    def _network(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        return self.network if self._compiled is None else self._compiled
+
+    def compile(self, example: torch.Tensor) -> float:
+        """Let torch.compile make the network faster, for batches of any size; features stay as they are.
+
+        Args:
+            example: uint8 (B, 3, h, w) of the size that will come.
+
+        Returns:
+            What it cost: seconds of the first call beyond those of the second.
+
+        Raises:
+            UserError: the network or this machine does not compile.
+        """
+        run = torch.compile(self.network, dynamic=False)
+
+        def any_number(inputs: torch.Tensor) -> torch.Tensor:
+            number = len(inputs)
+            if number < SPECIAL:
+                inputs = inputs[torch.arange(SPECIAL, device=inputs.device) % number]
+            torch._dynamo.maybe_mark_dynamic(inputs, 0)
+            found: torch.Tensor = run(inputs)
+            return found[:number]
+
+        self._compiled = any_number
+        seconds = []
+        try:
+            for _ in range(2):
+                start = time.perf_counter()
+                self.logits(example)
+                seconds.append(time.perf_counter() - start)
+        except Exception as error:
+            self._compiled = None
+            raise UserError(
+                f"{self.spec.name!r} cannot be compiled here: {str(error).strip().splitlines()[0]}",
+                hint="leave --compile out; on a CPU torch.compile needs a C++ compiler",
+            ) from error
+        return max(seconds[0] - seconds[1], 0.0)
 
     def features(self, images: Images) -> NDArray[np.float32]:
         """What the head sees, float32 (B, D).
@@ -151,6 +230,14 @@ class TorchClassifier:
         if not isinstance(images, torch.Tensor):
             images = prepare(images, self.spec.preprocess)
         return (images,)
+
+
+def begin(classifier: Classifier, images: Images) -> Answer:
+    """Ask a model for its logits; those that can go on with it while the caller does something else."""
+    if isinstance(classifier, TorchClassifier):
+        return classifier.begin(images)
+    found = classifier.logits(images)
+    return lambda: found
 
 
 def _to_numpy(values: torch.Tensor) -> NDArray[np.float32]:

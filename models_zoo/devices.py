@@ -105,6 +105,37 @@ def uploaded(batches: Iterable[Tensors], device: torch.device) -> Iterator[Tenso
         yield _arrived(*waiting, device)
 
 
+class Shared:
+    """A batch that several models on any devices look at; it is copied to each device once.
+
+    Args:
+        batch: on the CPU; from pinned memory the copy to a GPU runs beside the computation.
+    """
+
+    def __init__(self, batch: torch.Tensor) -> None:
+        self._copies = {batch.device: batch}
+        self._batch = batch
+
+    def __len__(self) -> int:
+        return len(self._batch)
+
+    def on(self, device: torch.device) -> torch.Tensor:
+        """The batch on a device, on CUDA as soon as the current stream is there."""
+        if device not in self._copies:
+            # Towards the CPU nobody could tell when such a copy has arrived.
+            self._copies[device] = self._batch.to(device, non_blocking=device.type == "cuda")
+        return self._copies[device]
+
+    def afresh(self) -> Shared:
+        """The same batch without its copies: when they are done with, their memory is free."""
+        return Shared(self._batch)
+
+
+def pinned(batch: torch.Tensor) -> torch.Tensor:
+    """The batch in memory from which a GPU copies while it works; as it is where there is no GPU."""
+    return batch.pin_memory() if torch.cuda.is_available() else batch
+
+
 def _arrived(batch: Tensors, done: torch.cuda.Event, device: torch.device) -> Tensors:
     """The batch, once the stream that computes waits for its copy."""
     current = torch.cuda.current_stream(device)

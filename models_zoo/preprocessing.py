@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,9 +74,16 @@ def for_cropped(preprocess: Preprocess, side: int | None) -> Preprocess:
 
 def normalise(images: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
     """uint8 (B, 3, h, w) → float32: scaled to [0, 1], then (x − mean) / std, in torchvision's order."""
-    mean = torch.tensor(preprocess.mean, device=images.device).view(1, 3, 1, 1)
-    std = torch.tensor(preprocess.std, device=images.device).view(1, 3, 1, 1)
+    mean = _channels(preprocess.mean, images.device)
+    std = _channels(preprocess.std, images.device)
     return images.to(torch.float32).div_(255).sub_(mean).div_(std)
+
+
+@lru_cache(maxsize=256)
+def _channels(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    """One value for each channel, made once: a copy to a GPU would wait for all that it has to do."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, device=device).view(1, 3, 1, 1)
 
 
 def shaped(image: Image.Image | Pixels, preprocess: Preprocess) -> Pixels:

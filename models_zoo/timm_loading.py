@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from models_zoo.classifier import Images
+    from models_zoo.classifier import Answer, Images
     from models_zoo.spec import ModelSpec
 
 NO_CLASSES = "none"  # the label space of a network without a trained head: features only
@@ -31,7 +31,7 @@ NO_CLASSES = "none"  # the label space of a network without a trained head: feat
 class FeaturesOnly(TorchClassifier):
     """A network without classes: what it gives are features (of CLIP's, the image embedding)."""
 
-    def logits(self, images: Images) -> NDArray[np.float32]:
+    def begin(self, images: Images) -> Answer:
         raise LabelSpaceError(
             f"{self.spec.name!r} has no classes: it gives features only",
             hint="train a head on its features, or take weights that were fine-tuned (…_ft_in1k)",

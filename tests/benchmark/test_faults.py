@@ -18,6 +18,7 @@ from benchmark.result import Result
 from benchmark.runner import Options, run_pass
 from benchmark.store import Store
 from benchmark.track import contained
+from models_zoo.devices import Shared
 from models_zoo.spec import MODELS
 from shifts.errors import CorruptDataError
 from shifts.spec import SHIFTS
@@ -68,10 +69,15 @@ def test_what_was_mended_is_told_by_the_size_that_fitted() -> None:
 
 
 class Tight:
-    """Room for ``room`` images; answers with the mean of each."""
+    """A model with room for ``room`` images; answers with the mean of each."""
+
+    device = None
 
     def __init__(self, room: int, error: type[Exception] = MemoryError) -> None:
         self.room, self.error, self.asked = room, error, []  # type: ignore[var-annotated]
+
+    def classifier(self) -> Tight:
+        return self
 
     def logits(self, images: torch.Tensor) -> np.ndarray:
         self.asked.append(len(images))
@@ -84,11 +90,11 @@ class Tight:
 def test_a_batch_is_halved_until_it_fits_and_the_next_begins_there(error: type[Exception]) -> None:
     tight, fitting = Tight(3, error), Fitting()
     batch = torch.arange(11 * 3 * 4, dtype=torch.float32).reshape(11, 3, 2, 2)
-    found = fitting.logits(tight, batch)  # type: ignore[arg-type]
+    found = fitting.begin(tight, Shared(batch))()  # type: ignore[arg-type]
     np.testing.assert_array_equal(found, batch.numpy().mean(axis=(2, 3)))
     assert tight.asked == [11, 6, 3, 3, 3, 2]
     assert fitting.largest(tight) == 3  # type: ignore[arg-type]
-    fitting.logits(tight, batch[:4])  # type: ignore[arg-type]
+    fitting.begin(tight, Shared(batch[:4]))  # type: ignore[arg-type]
     assert tight.asked[6:] == [3, 1]
 
 
@@ -96,10 +102,10 @@ def test_one_image_without_room_and_any_other_error_are_raised() -> None:
     batch = torch.zeros((4, 3, 2, 2))
     tight = Tight(0)
     with pytest.raises(MemoryError):
-        Fitting().logits(tight, batch)  # type: ignore[arg-type]
+        Fitting().begin(tight, Shared(batch))  # type: ignore[arg-type]
     assert tight.asked == [4, 2, 1]
     with pytest.raises(ValueError, match="allocate"):
-        Fitting().logits(Tight(1, ValueError), batch)  # type: ignore[arg-type]
+        Fitting().begin(Tight(1, ValueError), Shared(batch))  # type: ignore[arg-type]
     assert not out_of_memory(RuntimeError("size mismatch"))
 
 
