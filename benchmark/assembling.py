@@ -56,11 +56,15 @@ class Assembly:
         self._batch_size: int | None = None
         self._error: Mapping[str, Any] | None = None
         self._started, self._clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
-        for held in held_shards(cell.folder):
-            if not self._same_environment(held.header):
-                held.path.unlink()
-                continue
-            self._there[held.start : held.stop] = True
+        self.look()
+
+    def look(self) -> None:
+        """See which rows are there."""
+        for held in held_shards(self.cell.folder):
+            if self._same_environment(held.header):
+                self._there[held.start : held.stop] = True
+            else:
+                self._store.drop_shard(self.cell.folder, held.start)
 
     def _same_environment(self, header: bytes) -> bool:
         """Whether a shard comes from the workers' environment; the device is known once a model is open."""
@@ -110,6 +114,8 @@ class Assembly:
         if part.device is not None and self._device is None:
             self._device, self._notes = part.device, part.notes
             self._drop_foreign()
+        if not part.shards:
+            self.look()  # the worker has put its rows into the store itself
         for start, stop, data in part.shards:
             self._store.put_shard(self.cell.folder, start, data)
             self._there[start:stop] = True

@@ -1,8 +1,8 @@
 """Where the passes of a plan run: in this process, on a Ray cluster, as jobs of Slurm. Imports no torch.
 
 An executor is a declaration; what it needs is imported when it is asked for. It is called as
-``run(plan, options=…, settings=…, watch=…)`` and yields a result for every cell of the plan's passes, whose
-files then lie in the cell's folder, byte for byte the same whoever ran it.
+``run(plan, store=…, options=…, settings=…, watch=…)`` and yields a result for every cell of
+the plan's passes, whose files then lie in the cell's folder, byte for byte the same whoever ran it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     from benchmark.planning import Plan
     from benchmark.result import Result
     from benchmark.runner import Options
+    from benchmark.store import Store
 
 HELP = "help"
+
+
+class Previewed(Exception):
+    """Nothing was run, as the user asked; the message is what would be."""
 
 
 class Watch(Protocol):
@@ -162,7 +167,7 @@ def setting(default: Any, says: str) -> Any:
     return dataclasses.field(default=default, metadata={HELP: says})
 
 
-def run_here(plan: Plan, *, options: Options, settings: Here, watch: Watch) -> Iterator[Result]:
+def run_here(plan: Plan, *, store: Store, options: Options, settings: Here, watch: Watch) -> Iterator[Result]:
     """One pass after the other in this process."""
     from benchmark.runner import run_pass
 

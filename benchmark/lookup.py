@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmark.predictions import Predictions, read_predictions
 from benchmark.report import latest
 from benchmark.result import Result
-from benchmark.store import PREDICTIONS, Store
+from benchmark.store import PREDICTIONS, Store, has_predictions
 from shifts.digest import SHORT
 from shifts.errors import ResultsError, UnknownNameError
 from shifts.registry import matches
@@ -28,7 +28,7 @@ def measured(store: Store) -> list[tuple[Path, Result]]:
     found = [
         (folder, result)
         for folder, result in latest(store.results())
-        if result.status == "ok" and (folder / PREDICTIONS).is_file()
+        if result.status == "ok" and has_predictions(folder)
     ]
     if not found:
         raise ResultsError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.away import fetch
 from benchmark.metrics import PredictionColumns
 from shifts.errors import CorruptDataError, LabelSpaceError, ResultsError
 
@@ -319,6 +320,8 @@ def _open(path: Path) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if not path.is_file():
+        fetch(path)
     try:
         return pq.ParquetFile(path, memory_map=True)
     except (pa.ArrowInvalid, OSError) as error:

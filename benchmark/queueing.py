@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -30,6 +30,7 @@ from shifts.spec import SOURCES
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from benchmark.pieces import Rows
     from benchmark.planning import Cell, Pass, Plan
     from benchmark.result import Result
     from benchmark.runner import Options
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 
 LOSSES = 3  # workers that may be lost over a piece before its cells fail
 _SMALLER = "if memory ran out: a smaller --batch-size; the same command measures what is missing"
+
+
+class WorkerLostError(UserError):
+    """Nobody is left to measure a cell, or whoever tries is lost."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,6 +94,7 @@ class Queue:
             for work in plan.passes
             for cells in groups(work.cells, room=room)
         ]
+        self._lost: Counter[str] = Counter()
         self._numbers = itertools.count()
         self._closed = [_Group(number=next(self._numbers), work=work) for work in parts]
         self._open: dict[int, _Group] = {}
@@ -129,6 +135,8 @@ class Queue:
         """Keep what a piece gave, and finish the cells that are whole."""
         group = self._open[piece.group]
         group.flying -= 1
+        for cell in piece.cells:
+            self._lost.pop(cell.model_digest, None)
         for part in parts:
             assembly = group.assemblies.get(part.folder)
             if assembly is None:
@@ -141,15 +149,33 @@ class Queue:
         self._settle(group)
 
     def lost(self, piece: Piece, why: str) -> None:
-        """Give a piece out again whose worker is gone, each model alone; after ``LOSSES`` its cells fail."""
+        """Give a piece out again whose worker is gone, each model alone.
+
+        Its cells fail after ``LOSSES`` over it, or over pieces of its one model without any that came back.
+        """
         group = self._open[piece.group]
         group.flying -= 1
-        if piece.losses + 1 < LOSSES:
-            again = replace(piece, losses=piece.losses + 1)
+        models = {cell.model_digest for cell in piece.cells}
+        if len(models) == 1:
+            self._lost.update(models)
+        if max(piece.losses + 1, *(self._lost[model] for model in models)) < LOSSES:
+            again = replace(piece, losses=piece.losses + 1, todo=self._still_missing(group, piece))
             group.pieces.extendleft(reversed(again.by_model()))
         else:
-            self.refuse(piece, UserError(f"the worker was lost {LOSSES} times over it: {why}", hint=_SMALLER))
+            told = f"the worker was lost {LOSSES} times over it: {why}"
+            self.refuse(piece, WorkerLostError(told, hint=_SMALLER))
         self._settle(group)
+
+    def _still_missing(self, group: _Group, piece: Piece) -> tuple[Rows, ...]:
+        """What a piece lacks, if its worker put rows into the store before it was lost."""
+        found = []
+        for cell, todo in zip(piece.cells, piece.todo, strict=True):
+            assembly = group.assemblies.get(cell.folder)
+            if assembly is not None:
+                assembly.look()
+            first, last = int(piece.rows[0]), int(piece.rows[-1])
+            found.append(todo if assembly is None else assembly.missing(first, last))
+        return tuple(found)
 
     def again(self, piece: Piece) -> None:
         """Give a piece out again that nobody has begun."""

@@ -7,18 +7,18 @@ each of its models fails alone; a data pipeline orders, splits and retries block
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import ray
 
 from benchmark.executors import setting
-from benchmark.queueing import Queue
+from benchmark.queueing import Queue, WorkerLostError
 from benchmark.ray_fleet import Fleet
-from benchmark.store import Store
 from shifts.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from benchmark.planning import Plan
     from benchmark.result import Result
     from benchmark.runner import Options
+    from benchmark.store import Store
 
 LOOK = 1.0  # seconds between two looks at the cluster while nothing comes back
 SAY = 30.0  # seconds without a worker after which the user is told
@@ -45,7 +46,9 @@ class RaySettings:
     gpus: float | None = setting(None, "GPUs of a worker; default 1 where the cluster has any, else 0")
 
 
-def run_on_ray(plan: Plan, *, options: Options, settings: RaySettings, watch: Watch) -> Iterator[Result]:
+def run_on_ray(
+    plan: Plan, *, store: Store, options: Options, settings: RaySettings, watch: Watch
+) -> Iterator[Result]:
     """Measure the passes of a plan on a cluster.
 
     Raises:
@@ -59,16 +62,16 @@ def run_on_ray(plan: Plan, *, options: Options, settings: RaySettings, watch: Wa
             options = replace(options, workers=max(cpus - 1, 1))
         fleet = Fleet(number, cpus=cpus, gpus=gpus, options=options, contents=contents, notice=watch.notice)
         try:
-            yield from _run(plan, fleet, options=options, watch=watch)
+            yield from _run(plan, fleet, store=store, options=options, watch=watch)
         finally:
             fleet.close()
 
 
-def _run(plan: Plan, fleet: Fleet, *, options: Options, watch: Watch) -> Iterator[Result]:
+def _run(plan: Plan, fleet: Fleet, *, store: Store, options: Options, watch: Watch) -> Iterator[Result]:
     environment = _first(fleet, watch)
     queue = Queue(
         plan,
-        store=Store(plan.cells[0].folder.parent.parent),
+        store=store,
         options=options,
         environment=environment,
         workers=fleet.number,
@@ -109,7 +112,7 @@ def _refuse_unusable(queue: Queue, fleet: Fleet) -> None:
     usable = {split for worker in fleet.workers for split in fleet.contents if split not in worker.lacking}
     reasons = [reason for worker in fleet.workers for reason in worker.lacking.values()]
     why = (*reasons, *fleet.dismissed, "no worker of the Ray cluster is left")[0]
-    queue.fail_rest(UserError(why, hint=_LATER), unless=usable)
+    queue.fail_rest(WorkerLostError(why, hint=_LATER), unless=usable)
 
 
 def _first(fleet: Fleet, watch: Watch) -> Mapping[str, Any]:
@@ -142,9 +145,19 @@ def cluster(address: str | None) -> Iterator[None]:
     Raises:
         UserError: nobody answers at the address.
     """
-    if ray.is_initialized():
-        yield
-        return
+    # Ray says on stdout when a worker is gone; there is nothing but results.
+    with redirect_stdout(sys.stderr):
+        if ray.is_initialized():
+            yield
+            return
+        _connect(address)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _connect(address: str | None) -> None:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -152,10 +165,6 @@ def cluster(address: str | None) -> Iterator[None]:
             f"no Ray cluster at {address or 'RAY_ADDRESS'}: {str(error).splitlines()[0]}",
             hint="start one (ray start --head), or leave the address out",
         ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def shape(nodes: list[dict[str, Any]], settings: RaySettings) -> tuple[int, float, int]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -17,8 +19,7 @@ from shifts.errors import UserError, WeightsError
 from shifts.local import cache_home, write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from benchmark.pieces import Piece
     from benchmark.planning import Contestant
@@ -38,9 +39,14 @@ class Wanted:
 
 
 class Actor:
-    """What runs on the cluster; ``Worker`` behind it is loaded with torch on the node alone."""
+    """What runs on the cluster; ``Worker`` behind it is loaded with torch on the node alone.
 
-    def __init__(self, options: Options) -> None:
+    Args:
+        places: where the driver finds modules: a user's own code is looked for in the same folders.
+    """
+
+    def __init__(self, options: Options, places: Sequence[str]) -> None:
+        sys.path += [place for place in places if place not in sys.path]
         from benchmark.worker import Worker
 
         self._worker = Worker(options, node=ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
@@ -205,7 +211,7 @@ class Fleet:
         self.workers, self._coming = [], {}
 
     def _start(self) -> None:
-        actor = self._kind.remote(self._options)
+        actor = self._kind.remote(self._options, [str(Path(place).absolute()) for place in sys.path])
         self._coming[actor.greet.remote(dict(self.contents))] = actor
 
     def _welcome(self, ref: Any) -> None:

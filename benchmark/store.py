@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.away import away, local_path, url_of
 from benchmark.predictions import Columns, Header, read_header, to_table, write_parquet
 from benchmark.result import Result
 from shifts.digest import SHORT
@@ -26,8 +28,30 @@ RESULTS_VARIABLE = "ROBUSTBENCH_SHIFT_RESULTS"
 
 
 def results_home(folder: Path | None = None) -> Path:
-    """``--results``, or ``$ROBUSTBENCH_SHIFT_RESULTS``, or ``./results``."""
-    return folder or Path(os.environ.get(RESULTS_VARIABLE, "results")).expanduser()
+    """``--results``, or ``$ROBUSTBENCH_SHIFT_RESULTS``, or ``./results``; of a URL, a copy of its results."""
+    given = folder or Path(os.environ.get(RESULTS_VARIABLE, "results"))
+    url = url_of(given)
+    if url is None:
+        return local_path(given).expanduser()
+    from benchmark.shared_store import SharedStore
+
+    shared = SharedStore(url)
+    shared.pull()
+    return shared.root
+
+
+def open_store(folder: Path | None = None) -> Store:
+    """The store at ``results_home``; of a URL, one that shares what is measured.
+
+    Raises:
+        UserError: what the URL needs is not installed, or it cannot be reached.
+    """
+    url = url_of(folder or Path(os.environ.get(RESULTS_VARIABLE, "results")))
+    if url is None:
+        return Store(results_home(folder))
+    from benchmark.shared_store import SharedStore
+
+    return SharedStore(url)
 
 
 class Store:
@@ -72,6 +96,23 @@ class Store:
     def drop_shard(self, folder: Path, start: int) -> None:
         """Forget a shard."""
         (folder / SHARDS / shard_name(start)).unlink(missing_ok=True)
+
+    def keep(self, folder: Path) -> None:
+        """Put a cell that is finished, or failed, where it stays: it lies there."""
+
+    def check_kept(self) -> None:
+        """Say what could not be put where it stays.
+
+        Raises:
+            ResultsError: names one cause.
+        """
+
+    def collect(self, folder: Path) -> None:
+        """Have the shards here that other machines have put into the store: they are."""
+
+    def sharing(self, folders: Sequence[Path]) -> AbstractContextManager[None]:
+        """While these cells are measured: what others have of them is here, and the other way round."""
+        return nullcontext()
 
     def results(self) -> Iterator[tuple[Path, Result]]:
         """Every result below the root with its folder, in the order of the folders' names."""
@@ -223,9 +264,15 @@ def read_result(folder: Path) -> Result | None:
 def finished_result(folder: Path) -> Result | None:
     """The result of a cell that needs no more work, or None."""
     result = read_result(folder)
-    if result is None or result.status != "ok" or not (folder / PREDICTIONS).is_file():
+    if result is None or result.status != "ok" or not has_predictions(folder):
         return None
     return result
+
+
+def has_predictions(folder: Path) -> bool:
+    """Whether a cell's predictions are here, or in the shared store that the folder is a copy of."""
+    path = folder / PREDICTIONS
+    return path.is_file() or away(path) is not None
 
 
 def write_result(folder: Path, result: Result) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from benchmark.result import Result
     from benchmark.runner import Options
     from benchmark.sentinel.check import Check
+    from benchmark.store import Store
     from models_zoo.spec import ModelSpec
     from shifts.spec import ShiftSpec
 
@@ -72,7 +73,9 @@ def evaluate(
         list[str] | None, typer.Option(help="What that model was trained on; may be repeated.")
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where local copies of data sets lie.")] = None,
-    results: Annotated[Path | None, typer.Option(help="Where results go; default ./results.")] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Where results go: a folder or a URL; default ./results.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one forward pass.")] = 256,
@@ -114,7 +117,7 @@ def evaluate(
     from benchmark.faults import faults_of, recovered
     from benchmark.planning import plan, with_references
     from benchmark.report import build_rows, document
-    from benchmark.store import Store, results_home
+    from benchmark.store import open_store
     from models_zoo.spec import MODELS
     from shifts.own import look_in
 
@@ -167,7 +170,7 @@ def evaluate(
         name=name,
     )
     asked, missing = choose_shifts(specs, patterns=shift, suite=suite, limit=limit, data_dir=data_dir)
-    store = Store(results_home(results))
+    store = open_store(results)
     store.check_writable()
     contestants = [
         weights_at_hand(spec, weights=weights, precision=precision, data_dir=data_dir) for spec in specs
@@ -191,7 +194,7 @@ def evaluate(
             data_dir=data_dir,
             image_cache=image_cache,
         )
-        measured |= _run(work, options, executor=chosen, settings=settings)
+        measured |= _run(work, options, store=store, executor=chosen, settings=settings)
     checks: dict[Path, Check] = {}
     if check is not False:
         from benchmark.cli.check import check_cells, keep_checks
@@ -204,7 +207,10 @@ def evaluate(
             device=device,
             data_dir=data_dir,
         )
-        measured = keep_checks(measured, checks, work.cells)
+        as_measured, measured = measured, keep_checks(measured, checks, work.cells)
+        for folder, result in measured.items():
+            if result is not as_measured[folder]:
+                store.keep(folder)
     rows = build_rows([(cell.folder, measured[cell.folder]) for cell in work.cells], baseline=baseline)
     run_now = [measured[cell.folder] for cell in work.cells if cell.folder not in work.finished]
     faults = [*faults_of(run_now), *recovered(run_now)]
@@ -227,6 +233,7 @@ def evaluate(
     for hint, names in missing.items():
         listed = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
         complain(f"not evaluated, since the images are not on this machine: {listed}", hint=hint)
+    store.check_kept()
     if failures:
         raise typer.Exit(2 if all((result.error or {}).get("user") for result in failures) else 1)
     if missing and suite is not None:
@@ -329,17 +336,27 @@ class _Display:
         remark(sentence)
 
 
-def _run(work: Plan, options: Options, *, executor: Executor, settings: object) -> dict[Path, Result]:
-    """Run the passes under one progress display."""
+def _run(
+    work: Plan, options: Options, *, store: Store, executor: Executor, settings: object
+) -> dict[Path, Result]:
+    """Run the passes under one progress display; what is finished goes into the store at once."""
     from benchmark.cli.terminal import progress
+    from benchmark.executors import Previewed
     from shifts.registry import resolve
 
     measured = {}
     folders = {
         (cell.model_digest, cell.shift_digest): cell.folder for one in work.passes for cell in one.cells
     }
-    with _terminable(), progress() as display:
-        run = resolve(executor.run)
-        for result in run(work, options=options, settings=settings, watch=_Display(display)):
-            measured[folders[result.model_digest, result.shift_digest]] = result
+    run = resolve(executor.run)
+    with _terminable(), progress() as display, store.sharing(list(folders.values())):
+        watch = _Display(display)
+        try:
+            for result in run(work, store=store, options=options, settings=settings, watch=watch):
+                folder = folders[result.model_digest, result.shift_digest]
+                measured[folder] = result
+                store.keep(folder)
+        except Previewed as preview:
+            typer.echo(str(preview))
+            raise typer.Exit from None
     return measured
