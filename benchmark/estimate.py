@@ -68,14 +68,13 @@ class Estimate:
             ResultsError: a field is missing, unknown or of a wrong type, or the numbers contradict
                 each other.
         """
-        fields = {field.name for field in dataclasses.fields(cls)}
-        unknown, missing = sorted(set(document) - fields), sorted(fields - set(document))
-        if unknown or missing:
+        if document.keys() != _FIELDS:
+            unknown, missing = sorted(set(document) - _FIELDS), sorted(_FIELDS - set(document))
             wrong = [f"unknown field {name!r}" for name in unknown] + [
                 f"no field {name!r}" for name in missing
             ]
             raise ResultsError(f"not an estimate: {', '.join(wrong)}", hint="re-score the stored predictions")
-        for name in fields - {"method"}:
+        for name in _NUMBERS:
             if isinstance(document[name], bool) or not isinstance(document[name], (int, float)):
                 raise ResultsError(f"not an estimate: {name} is {document[name]!r}, expected a number")
         if not isinstance(document["method"], str):
@@ -84,3 +83,17 @@ class Estimate:
             return cls(**document)
         except (ValueError, OverflowError) as error:
             raise ResultsError(f"not an estimate: {error}") from error
+
+    @classmethod
+    def known(cls, value: float, low: float, high: float, *, level: float, method: str, n: int) -> Estimate:
+        """An estimate of numbers that one was made of before: nothing is looked at again."""
+        made = object.__new__(cls)
+        for setter, part in zip(_SETTERS, (value, low, high, level, method, n), strict=True):
+            setter(made, part)
+        return made
+
+
+_FIELDS = {field.name for field in dataclasses.fields(Estimate)}
+_NUMBERS = _FIELDS - {"method"}
+# The slots of a frozen class can be filled by their descriptors alone.
+_SETTERS = tuple(getattr(Estimate, field.name).__set__ for field in dataclasses.fields(Estimate))

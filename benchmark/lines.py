@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from benchmark.intervals import t_quantile
 from benchmark.scales import UNKNOWN_N_MARGIN, Floats, Scale, from_scale, margin_of, to_scale, transformed
 from shifts.errors import FitError
 
+Counts = NDArray[np.int64]
 Method = Literal["least-squares", "theil-sen"]
 
 MIN_MODELS = 4
@@ -130,14 +131,14 @@ class BaselineFit:
     def expected(self, accuracy: float, *, n: int | None = None) -> float: ...
 
     @overload
-    def expected(self, accuracy: Floats, *, n: int | None = None) -> Floats: ...
+    def expected(self, accuracy: Floats, *, n: int | Counts | None = None) -> Floats: ...
 
-    def expected(self, accuracy: float | Floats, *, n: int | None = None) -> float | Floats:
+    def expected(self, accuracy: float | Floats, *, n: int | Counts | None = None) -> float | Floats:
         """Accuracy on the shift that the line expects.
 
         Args:
             accuracy: reference accuracy, a number or an array of any shape, fractions in [0, 1].
-            n: examples behind it, for the boundary rule.
+            n: examples behind it, for the boundary rule; one number, or int64 of a shape that fits.
 
         Returns:
             A float for a number, else float64 of the same shape.
@@ -218,7 +219,7 @@ class BaselineFit:
             "flags": list(self.flags),
         }
 
-    def _x(self, accuracy: ArrayLike, n: int | None) -> Floats:
+    def _x(self, accuracy: ArrayLike, n: int | Counts | None) -> Floats:
         x = np.asarray(accuracy, dtype=np.float64)
         if not ((x >= 0) & (x <= 1)).all():
             raise ValueError("accuracies must be fractions in [0, 1] without NaN")
@@ -230,7 +231,9 @@ class BaselineFit:
         x = self._x(accuracy, None)
         y = self.intercept + self.slope * x
         efficiency = 3 / math.pi if self.method == "theil-sen" else 1.0
-        variance = (1 / self.n_models + (x - self.x_mean) ** 2 / self.sxx) / efficiency
+        # Powers of plain numbers: NumPy's of an array may differ from that of a number in the last bit.
+        squares = np.reshape([distance**2 for distance in np.ravel(x - self.x_mean).tolist()], x.shape)
+        variance = (1 / self.n_models + squares / self.sxx) / efficiency
         variance = variance + 1 if kind == "prediction" else variance
         half = t_quantile(level, self.n_models - 2) * self.residual_sd * np.sqrt(variance)
         return Band(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from benchmark.estimate import Estimate
 from benchmark.lines import BaselineFit
 from benchmark.reported import reported
 from benchmark.result import Result
-from benchmark.robustness import EffectiveRobustness, effective_robustness
+from benchmark.robustness import EffectiveRobustness, above_line, effective_robustness
 from benchmark.scales import Scale
 from benchmark.store import PREDICTIONS
 from models_zoo.training_data import trained_on
@@ -88,54 +89,73 @@ def build_rows(
         for _, result in results
         if result.status == "ok"
     }
-    fits: dict[tuple[str, str], BaselineFit | str] = {}
-    rows = []
-    for folder, result in results:
-        stored = folder / PREDICTIONS
-        predictions = stored if result.status == "ok" else None
+    on_reference = []
+    for _, result in results:
         key = (result.model_digest, result.reference or "", result.provenance.get("limit"))
         reference = references.get(key)
-        known = reference.accuracy if reference is not None else None
-        rows.append(_row(result, predictions, known, fits=fits, baseline=baseline, scale=scale))
-    return rows
+        on_reference.append(None if reference is None else reference.accuracy)
+    by_pair: dict[tuple[str, str], list[int]] = {}
+    for place, (_, result) in enumerate(results):
+        if _on_a_line(result) and on_reference[place] is not None:
+            by_pair.setdefault((result.reference or "", result.shift), []).append(place)
+    above: dict[int, EffectiveRobustness | str] = {}
+    for pair, places in by_pair.items():
+        fit = _fit(*pair, baseline=baseline, scale=scale)
+        above |= zip(places, _above(fit, [(results[at][1], on_reference[at]) for at in places]), strict=True)
+    return [
+        _row(folder, result, on_reference[place], above.get(place))
+        for place, (folder, result) in enumerate(results)
+    ]
+
+
+def _on_a_line(result: Result) -> bool:
+    return result.reference is not None and result.status == "ok" and result.accuracy is not None
+
+
+def _above(
+    fit: BaselineFit | str, measured: Sequence[tuple[Result, Estimate | None]]
+) -> list[EffectiveRobustness | str]:
+    """Of the results on one shift and the accuracies on its reference; the reason where there is no line."""
+    if isinstance(fit, str):
+        return [fit] * len(measured)
+    members = {point.model for point in fit.members}
+    pairs = [(reference, result.accuracy) for result, reference in measured]
+    known = [(first, second) for first, second in pairs if first is not None and second is not None]
+    assert len(known) == len(measured), "both are measured"
+    return [
+        # A member is compared with the line through the others.
+        effective_robustness(fit, *pair, model=result.model) if result.model in members else one
+        for one, pair, (result, _) in zip(above_line(fit, known), known, measured, strict=True)
+    ]
 
 
 def _row(
+    folder: Path,
     result: Result,
-    predictions: Path | None,
     reference_accuracy: Estimate | None,
-    *,
-    fits: dict[tuple[str, str], BaselineFit | str],
-    baseline: str | None,
-    scale: Scale,
+    above: EffectiveRobustness | str | None,
 ) -> Row:
-    def without(reason: str | None) -> Row:
-        return Row(
-            result=result, predictions=predictions, reference_accuracy=reference_accuracy, reason=reason
-        )
-
-    if result.reference is None or result.status != "ok" or result.accuracy is None:
-        return without(None)
-    if reference_accuracy is None:
-        return without(f"the reference {result.reference!r} is not measured")
-    pair = (result.reference, result.shift)
-    if pair not in fits:
-        fits[pair] = _fit(*pair, baseline=baseline, scale=scale)
-    fit = fits[pair]
-    if isinstance(fit, str):
-        return without(fit)
-    effective = effective_robustness(fit, reference_accuracy, result.accuracy, model=result.model)
-    flags = list(effective.flags)
-    if result.family == "standard" and not trained_on(result.training_data, result.reference):
+    reason = above if isinstance(above, str) else None
+    if _on_a_line(result) and reference_accuracy is None:
+        reason = f"the reference {result.reference!r} is not measured"
+    effective = above if isinstance(above, EffectiveRobustness) else None
+    flags = [] if effective is None else list(effective.flags)
+    if effective and result.family == "standard" and not _trained_on(result.training_data, result.reference):
         # The line is one of models trained on the reference; one trained elsewhere need not lie on it.
         flags.append("trained elsewhere")
     return Row(
         result=result,
-        predictions=predictions,
+        predictions=folder / PREDICTIONS if result.status == "ok" else None,
         reference_accuracy=reference_accuracy,
         effective=effective,
+        reason=reason,
         flags=tuple(flags),
     )
+
+
+@lru_cache(maxsize=4096)
+def _trained_on(training_data: tuple[str, ...], reference: str | None) -> bool:
+    return reference is not None and trained_on(training_data, reference)
 
 
 def _fit(reference: str, shift: str, *, baseline: str | None, scale: Scale) -> BaselineFit | str:

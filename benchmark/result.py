@@ -12,6 +12,7 @@ from benchmark.estimate import Estimate
 from shifts.errors import ResultsError
 
 SCHEMA_VERSION = 1
+RESULT = "result.json"  # the file it lies in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +63,13 @@ class Result:
         )
 
     @classmethod
-    def from_json(cls, text: str, *, where: Path) -> Result:
+    def from_json(cls, text: str | bytes, *, where: Path, groups: bool = True) -> Result:
         """Read a result file.
+
+        Args:
+            text: of the file, or its bytes in UTF-8.
+            where: the file, for messages.
+            groups: False leaves them out.
 
         Raises:
             ResultsError: written by a newer version, cut short, or with unknown fields.
@@ -80,6 +86,8 @@ class Result:
                 name: None if estimate is None else Estimate.from_json(estimate)
                 for name, estimate in raw["metrics"].items()
             }
+            if not groups:
+                raw["groups"] = ()
             for name in ("groups", "warnings", "training_data"):
                 raw[name] = tuple(raw[name])
             return cls(**raw)

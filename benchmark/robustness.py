@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from benchmark.estimate import Estimate
 from benchmark.intervals import normal_quantile
@@ -106,34 +108,55 @@ def effective_robustness(
     """
     if model is not None and any(point.model == model for point in fit.members):
         fit = fit.without(model)
-    # The same boundary rule as for the members, by the number of examples of this model.
-    inner, outer = margin_of(reference.n), 1 - margin_of(reference.n)
-    accuracy = reference.value if fit.scale == "linear" else min(max(reference.value, inner), outer)
-    band = fit.band(accuracy, level=level)
-    expected, line_low, line_high = float(band.expected), float(band.low), float(band.high)
-    ends = (min(max(end, 0.0), 1.0) for end in _rescaled(reference, level))
-    from_reference = [fit.expected(end, n=reference.n) - expected for end in ends]
-    shift_low, shift_high = _rescaled(shift, level)
-    value = shift.value - expected
-    down = math.hypot(shift.value - shift_low, max(0.0, *from_reference), line_high - expected)
-    up = math.hypot(shift_high - shift.value, min(0.0, *from_reference), expected - line_low)
+    return above_line(fit, [(reference, shift)], level=level)[0]
+
+
+def above_line(
+    fit: BaselineFit, accuracies: Sequence[tuple[Estimate, Estimate]], *, level: float = 0.95
+) -> list[EffectiveRobustness]:
+    """Effective robustness of many models that are no members of the fit; the same numbers as one by one.
+
+    Args:
+        accuracies: (on the reference, on the shift) of each model.
+    """
+    found = []
+    # The same boundary rule as for the members, by the number of examples of each model.
+    margins = [margin_of(reference.n) for reference, _ in accuracies]
+    inside = [
+        reference.value if fit.scale == "linear" else min(max(reference.value, margin), 1 - margin)
+        for (reference, _), margin in zip(accuracies, margins, strict=True)
+    ]
+    band, more = fit.band(inside, level=level), fit.prediction_interval(inside, level=level)
+    ends = [[min(max(end, 0.0), 1.0) for end in _rescaled(reference, level)] for reference, _ in accuracies]
+    at_ends = fit.expected(np.reshape(ends, (-1, 2)), n=np.array([[one.n] for one, _ in accuracies]))
     lowest, highest = fit.reference_range
-    prediction = fit.prediction_interval(accuracy, level=level)
-    flags = ["extrapolated"] if reference.low > highest or reference.high < lowest else []
-    flags += fit.flags
-    if value - down <= 0 <= value + up or float(prediction.low) <= shift.value <= float(prediction.high):
-        flags.append("within noise")
-    return EffectiveRobustness(
-        estimate=Estimate(
-            value=value, low=value - down, high=value + up, level=level, method="mover", n=shift.n
-        ),
-        expected=expected,
-        scale=fit.scale,
-        baseline=fit.baseline,
-        r2=fit.r2,
-        n_models=fit.n_models,
-        flags=tuple(flags),
-    )
+    columns = (band.expected, band.low, band.high, more.low, more.high, at_ends)
+    for (reference, shift), expected, line_low, line_high, least, most, carried in zip(
+        accuracies, *(column.tolist() for column in columns), strict=True
+    ):
+        from_reference = [end - expected for end in carried]
+        shift_low, shift_high = _rescaled(shift, level)
+        value = shift.value - expected
+        down = math.hypot(shift.value - shift_low, max(0.0, *from_reference), line_high - expected)
+        up = math.hypot(shift_high - shift.value, min(0.0, *from_reference), expected - line_low)
+        flags = ["extrapolated"] if reference.low > highest or reference.high < lowest else []
+        flags += fit.flags
+        if value - down <= 0 <= value + up or least <= shift.value <= most:
+            flags.append("within noise")
+        found.append(
+            EffectiveRobustness(
+                estimate=Estimate(
+                    value=value, low=value - down, high=value + up, level=level, method="mover", n=shift.n
+                ),
+                expected=expected,
+                scale=fit.scale,
+                baseline=fit.baseline,
+                r2=fit.r2,
+                n_models=fit.n_models,
+                flags=tuple(flags),
+            )
+        )
+    return found
 
 
 def relative_robustness(model: Estimate, base: Estimate, *, level: float = 0.95) -> Estimate:

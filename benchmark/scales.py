@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,7 +31,15 @@ def from_scale(x: Floats, scale: Scale) -> Floats:
     return np.asarray(special.ndtr(x) if scale == "probit" else special.expit(x))
 
 
-def margin_of(n: int | None) -> float:
+@overload
+def margin_of(n: int | None) -> float: ...
+
+
+@overload
+def margin_of(n: NDArray[np.int64]) -> Floats: ...
+
+
+def margin_of(n: int | NDArray[np.int64] | None) -> float | Floats:
     """How far inside (0, 1) an accuracy of 0 or 1 over n examples is moved: half an example."""
     return UNKNOWN_N_MARGIN if n is None else 0.5 / n
 

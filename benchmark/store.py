@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.away import away, local_path, url_of
+from benchmark.heads import heads
 from benchmark.predictions import Columns, Header, read_header, to_table, write_parquet
+from benchmark.result import RESULT as RESULT
 from benchmark.result import Result
 from shifts.digest import SHORT
 from shifts.errors import CorruptDataError, ResultsError, UserError
 from shifts.local import write_atomic
 
-RESULT = "result.json"
 PREDICTIONS = "predictions.parquet"
 SHARDS = "shards"
 ROWS_PER_SHARD = 1024
@@ -115,9 +116,8 @@ class Store:
         return nullcontext()
 
     def results(self) -> Iterator[tuple[Path, Result]]:
-        """Every result below the root with its folder, in the order of the folders' names."""
-        for path in sorted(self.root.glob(f"*@*/*@*/{RESULT}")):
-            yield path.parent, Result.from_json(path.read_text(encoding="utf-8"), where=path)
+        """Every result below the root, without its groups, with its folder; in the order of their names."""
+        return heads(self.root)
 
 
 class CellWriter:

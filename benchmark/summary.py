@@ -17,6 +17,7 @@ from benchmark.mce import errors_of, mean_corruption_error, relative_mean_corrup
 from benchmark.predictions import read_predictions
 from benchmark.report import Row
 from benchmark.resampling import resampled_accuracies
+from benchmark.result import Result
 from benchmark.units import Answers, right_answers
 from shifts.errors import UnknownNameError
 
@@ -132,9 +133,11 @@ def summarise(
         )
     of_base = {row.result.shift: row for row in good if row.result.model == base}
     placed = _ranks(good, level) if ranks else {}
+    by_model: dict[tuple[str, str], list[Row]] = {}
+    for row in good:
+        by_model.setdefault((row.result.model, row.result.model_digest), []).append(row)
     found = []
-    for key in dict.fromkeys((row.result.model, row.result.model_digest) for row in good):
-        own = [row for row in good if (row.result.model, row.result.model_digest) == key]
+    for key, own in by_model.items():
         mce, relative_mce = _corruption_errors(own, level)
         found.append(
             ModelSummary(
@@ -151,6 +154,29 @@ def summarise(
             )
         )
     return found
+
+
+def leaders(results: Iterable[Result], *, most: int) -> list[str]:
+    """Digests of the models with the highest mean accuracy over shifts, the best first.
+
+    Means over other shifts do not compare: models that are measured on more shifts come first. References
+    count where a model has nothing else.
+
+    Args:
+        most: how many.
+    """
+    by_model: dict[str, list[tuple[bool, float]]] = {}
+    for result in results:
+        if result.status == "ok" and result.accuracy is not None:
+            by_model.setdefault(result.model_digest, []).append(
+                (result.kind != "reference", result.accuracy.value)
+            )
+    placed = []
+    for digest, accuracies in by_model.items():
+        shifted = [value for shift, value in accuracies if shift]
+        values = shifted or [value for _, value in accuracies]
+        placed.append((-len(shifted), -sum(values) / len(values), digest))
+    return [digest for _, _, digest in sorted(placed)[:most]]
 
 
 def relative(row: Row, base: Row, *, level: float = 0.95) -> Estimate:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from benchmark.report import Row
+    from benchmark.summary import ModelSummary
+
+MOST = 40  # models that are shown shift by shift; of more than these the best ``LEADERS`` are shown
+LEADERS = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -34,46 +41,83 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Print the table of everything in a results folder, with averages and worst cases per kind."""
-    from benchmark.cli.summary import print_summaries
-    from benchmark.cli.table import print_rows
-    from benchmark.cli.terminal import print_json
-    from benchmark.export import write_csv, write_latex, write_markdown
+    from benchmark.heads import uncollected
     from benchmark.report import build_rows, document, latest
     from benchmark.store import Store, results_home
-    from benchmark.summary import summarise
+    from benchmark.summary import leaders, summarise
     from shifts.errors import ResultsError
     from shifts.registry import matches
 
     store = Store(results_home(results))
-    found = latest(store.results())
-    if suite is not None:
-        from benchmark.suites import SUITES
+    with uncollected():
+        found = latest(store.results())
+        if suite is not None:
+            from benchmark.suites import SUITES
 
-        members = {shift.name for shift in SUITES.get(suite).shifts()}
-        found = [(folder, result) for folder, result in found if result.shift in members]
-    if model:
-        found = [pair for pair in found if any(matches(pair[1].model, pattern) for pattern in model)]
-    if not found:
-        raise ResultsError(
-            f"there are no such results in {store.root}", hint="robustbench-shift eval --model digits-cnn"
-        )
-    rows = build_rows(found, baseline=baseline)
-    if paired:
-        if baseline is None or not baseline.startswith("results:"):
-            raise typer.BadParameter("--paired goes with --baseline results:DIR: it needs predictions")
-        from benchmark.paired import with_paired_intervals
+            members = {shift.name for shift in SUITES.get(suite).shifts()}
+            found = [(folder, result) for folder, result in found if result.shift in members]
+        if model:
+            found = [pair for pair in found if any(matches(pair[1].model, pattern) for pattern in model)]
+        if not found:
+            raise ResultsError(
+                f"there are no such results in {store.root}", hint="robustbench-shift eval --model digits-cnn"
+            )
+        models = list(dict.fromkeys(result.model_digest for _, result in found))
+        shown = models if len(models) <= MOST else leaders((one for _, one in found), most=LEADERS)
+        if not (csv or markdown or latex or as_json or base or ranks or paired):
+            asked = set(shown)  # nobody sees the others
+            found = [pair for pair in found if pair[1].model_digest in asked]
+        rows = build_rows(found, baseline=baseline)
+        if paired:
+            if baseline is None or not baseline.startswith("results:"):
+                raise typer.BadParameter("--paired goes with --baseline results:DIR: it needs predictions")
+            from benchmark.paired import with_paired_intervals
 
-        rows = with_paired_intervals(rows, Path(baseline.removeprefix("results:")))
-    summaries = summarise(rows, base=base, ranks=ranks)
+            rows = with_paired_intervals(rows, Path(baseline.removeprefix("results:")))
+        summaries = summarise(rows, base=base, ranks=ranks)
+    _write(rows, csv=csv, markdown=markdown, latex=latex)
+    if as_json:
+        from benchmark.cli.terminal import print_json
+
+        print_json({**document(rows), "summary": [one.to_json() for one in summaries]})
+    else:
+        _print(rows, summaries, shown, models=len(models), base=base, summary=summary)
+
+
+def _write(rows: list[Row], *, csv: Path | None, markdown: Path | None, latex: Path | None) -> None:
+    from benchmark.export import write_csv, write_latex, write_markdown
+
     if csv is not None:
         write_csv(csv, rows)
     if markdown is not None:
         write_markdown(markdown, rows)
     if latex is not None:
         write_latex(latex, rows)
-    if as_json:
-        print_json({**document(rows), "summary": [one.to_json() for one in summaries]})
+
+
+def _print(
+    rows: list[Row],
+    summaries: list[ModelSummary],
+    shown: list[str],
+    *,
+    models: int,
+    base: str | None,
+    summary: bool,
+) -> None:
+    """The tables; of very many models the summaries of the best, and where the others are."""
+    from benchmark.cli.summary import print_summaries
+    from benchmark.cli.table import print_rows
+    from benchmark.cli.terminal import out
+
+    if models <= MOST:
+        if not summary:
+            print_rows(rows)
+        print_summaries(summaries, base=base)
         return
-    if not summary:
-        print_rows(rows)
-    print_summaries(summaries, base=base)
+    by_digest = {one.model_digest: one for one in summaries}
+    print_summaries([by_digest[digest] for digest in shown if digest in by_digest], base=base)
+    out().print(
+        f"[dim]the {len(shown)} of {models:,} models with the highest mean accuracy over shifts; "
+        "--model NAME shows a model's shifts, --csv FILE and --json have everything[/]",
+        soft_wrap=True,
+    )

@@ -157,6 +157,17 @@ def finish(found: Figures, limits: Mapping[tuple[str, str], Limit], chosen: argp
     return 0 if kept or chosen.smoke else 1
 
 
+def compiled(scratch: Path) -> dict[str, str]:
+    """An environment in which modules are compiled once, as those of an installed program are.
+
+    Where ``PYTHONDONTWRITEBYTECODE`` is set, every start compiles every module anew, which takes most of it.
+
+    Args:
+        scratch: a folder for the bytecode; the first command of a run fills it.
+    """
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(scratch / "bytecode")}
+
+
 def run_cli(arguments: list[str], *, environment: Mapping[str, str] | None = None) -> Run:
     """One command line of the program in a process of its own."""
     with tempfile.TemporaryDirectory() as scratch:
