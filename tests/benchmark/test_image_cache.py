@@ -8,8 +8,6 @@ import errno
 import io
 import json
 import os
-import subprocess
-import sys
 import tarfile
 import threading
 import time
@@ -431,16 +429,3 @@ def test_images_of_one_size_are_kept_decoded_for_perturbations(
         found.append([(cell.folder / PREDICTIONS).read_bytes() for cell in work.cells])
         assert len(reads) == 200 * min(turn + 1, 2), "each once, and none from a warm cache"
     assert found[0] == found[1] == found[2]
-
-
-def test_the_script_that_measures_what_it_saves_still_runs(tmp_path: Path) -> None:
-    root = Path(__file__).resolve().parents[2]
-    script = [sys.executable, str(root / "tests" / "benchmarks" / "image_cache.py")]
-    done = subprocess.run(
-        [*script, "--smoke", "--json", str(tmp_path / "figures.json")],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(root)},
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "figures.json").read_text()).keys() == {"warm", "without", "cores"}

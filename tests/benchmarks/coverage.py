@@ -1,17 +1,17 @@
 """How often 95 % intervals of effective robustness cover a planted truth.
 
-``python -m tests.benchmarks.coverage [--repeats N]`` prints a table: for lines on every scale, several
-numbers of baseline models and of images, the coverage of the analytic interval when the model is measured
-on images of its own, and that of the paired bootstrap when all models share their images. The tests hold a
-smaller version of both.
+``python tests/benchmarks/coverage.py [--smoke] [--json FILE] [--repeats N]`` prints for lines on every
+scale, several numbers of baseline models and of images, the coverage of the analytic interval when the model
+is measured on images of its own, and that of the paired bootstrap when all models share their images. The
+tests hold a smaller version of both.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 
 import numpy as np
+from common import finish, parser
 
 from benchmark.intervals import wilson
 from benchmark.lines import BaselinePoint, fit_baseline
@@ -97,21 +97,24 @@ def _difference(sets: list[np.ndarray], *, resamples: int, seed: int = 0):  # ty
     )
 
 
-def main() -> None:
+def main() -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=1000)
-    repeats = parser.parse_args().repeats
+    options = parser(__doc__, smoke="three repeats")
+    options.add_argument("--repeats", type=int, default=1000)
+    chosen = options.parse_args()
+    repeats = 3 if chosen.smoke else chosen.repeats
     error = 1.96 * math.sqrt(0.95 * 0.05 / repeats)
     print(f"95 % intervals, {repeats} repeats (Monte Carlo error ±{100 * error:.1f} points)")
+    found = {}
     for scale in ("probit", "logit", "linear"):
         for models, n in ((10, 1000), (30, 1000), (85, 10_000)):
             rate = analytic(scale, models, n, scatter=0.03, repeats=repeats, seed=0)  # type: ignore[arg-type]
-            print(f"analytic   {scale:7} {models:4} models {n:6} images  {100 * rate:.1f} %")
+            found[f"analytic, {scale}, {models} models, {n} images"] = {"coverage": rate}
     for models, n in ((10, 500), (30, 1000), (60, 2000)):
         rate = paired(models, n, repeats=repeats, seed=0)
-        print(f"bootstrap  probit  {models:4} models {n:6} images  {100 * rate:.1f} %")
+        found[f"bootstrap, probit, {models} models, {n} images"] = {"coverage": rate}
+    return finish(found, {}, chosen)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -1,24 +1,30 @@
 """How much longer loading a model takes than the library's own loading of the same file; prints ratios.
 
-Run it alone: ``python tests/benchmarks/loading.py``. Each pair is measured in turns, and the medians count.
+Run it alone: ``python tests/benchmarks/loading.py [--smoke] [--json FILE]``. Each pair is measured in
+turns, and the medians count.
 """
 
 from __future__ import annotations
 
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import timm
 import torch
+from common import arguments, finish, timed, turns
 from safetensors.torch import save_file
 from torchvision import models
 
 from models_zoo.loading import load_model
 
 REPEATS = 7
+NAMES = {
+    "timm": ("resnet50.a1_in1k", "vit_base_patch16_224.augreg_in21k_ft_in1k"),
+    "torchvision": ("resnet50", "vit_b_16"),
+}
+SMALL = {"timm": ("mobilenetv3_small_050.lamb_in1k",), "torchvision": ("mobilenet_v3_small",)}
 
 
 def of_timm(name: str, folder: Path) -> tuple[Callable[[], object], Callable[[], object]]:
@@ -43,25 +49,23 @@ def of_torchvision(name: str, folder: Path) -> tuple[Callable[[], object], Calla
     return theirs, lambda: load_model(f"torchvision:{name}", path, device="cpu")
 
 
-def main() -> None:
-    for prefix, make, names in (
-        ("timm", of_timm, ("resnet50.a1_in1k", "vit_base_patch16_224.augreg_in21k_ft_in1k")),
-        ("torchvision", of_torchvision, ("resnet50", "vit_b_16")),
-    ):
-        for name in names:
+def main() -> int:
+    """Measure and print."""
+    chosen = arguments(__doc__, smoke="a small model of each library once")
+    names_of = SMALL if chosen.smoke else NAMES
+    found = {}
+    for prefix, make in (("timm", of_timm), ("torchvision", of_torchvision)):
+        for name in names_of[prefix]:
             with tempfile.TemporaryDirectory() as folder:
                 theirs, ours = make(name, Path(folder))
                 theirs(), ours()
-                pairs = [(_seconds(theirs), _seconds(ours)) for _ in range(REPEATS)]
-            own, here = (statistics.median(column) for column in zip(*pairs, strict=True))
-            print(f"{prefix}:{name}: the library {own:.2f} s, here {here:.2f} s, ratio {here / own:.2f}")
-
-
-def _seconds(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
+                seconds = turns(
+                    {"library": timed(theirs), "here": timed(ours)}, 1 if chosen.smoke else REPEATS
+                )
+            own, here = (statistics.median(seconds[side]) for side in ("library", "here"))
+            found[f"{prefix}:{name}"] = {"library": own, "here": here, "ratio": here / own}
+    return finish(found, {}, chosen)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -1,19 +1,19 @@
 """Speed of the training engine against a plain loop over the same network, images and optimiser.
 
-``python tests/benchmarks/training.py [--steps N] [--threads N]`` prints images per second of both and their
-ratio. The two take turns, so that what else the machine does meets both; the ratio is that of the medians.
+``python tests/benchmarks/training.py [--smoke] [--json FILE] [--steps N] [--threads N]`` prints
+images per second of both and their ratio. The two take turns, so that what else the machine does meets both; the ratio is that of the medians.
 The plain loop has its images decoded and normalised beforehand and no augmentation: a bound, not a rival.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import statistics
 import time
 
 import numpy as np
 import torch
+from common import finish, parser, turns
 from torch import nn
 
 import models_zoo.training as engine
@@ -53,12 +53,13 @@ def ours(recipe: Recipe, *, steps: int) -> float:
     return marks[steps] - marks[0]
 
 
-def main() -> None:
+def main() -> int:
     """Take turns, print medians and the ratio."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=1)
-    chosen = parser.parse_args()
+    options = parser(__doc__, smoke="one step, once")
+    options.add_argument("--steps", type=int, default=8)
+    options.add_argument("--threads", type=int, default=1)
+    chosen = options.parse_args()
+    steps, rounds = (1, 1) if chosen.smoke else (chosen.steps, ROUNDS)
     stage = Stage(
         shift="digits", split="test", epochs=1, learning_rate=0.1, optimiser="sgd", weight_decay=1e-4,
         batch_size=597, schedule="constant", augment=CROP,
@@ -68,16 +69,20 @@ def main() -> None:
     recipe = dataclasses.replace(recipe, stages=(dataclasses.replace(stage, share=BATCH / 597),))
     feed = Feed(recipe.stages[0], PREPROCESS, key=(0, 0))
     torch.set_num_threads(chosen.threads)
-    times: dict[str, list[float]] = {"plain loop": [], "engine": []}
-    for _ in range(ROUNDS):
-        times["plain loop"].append(plain(feed.images[:BATCH], feed.labels[:BATCH], steps=chosen.steps))
-        times["engine"].append(ours(recipe, steps=chosen.steps))
-    number = min(len(feed), BATCH) * chosen.steps
-    for name, seconds in times.items():
-        print(f"{name}: {number / statistics.median(seconds):.0f} images/s")
-    ratio = statistics.median(times["engine"]) / statistics.median(times["plain loop"])
-    print(f"the engine takes {ratio:.3f} times as long, cropping, flipping and shuffling included")
+    times = turns(
+        {
+            "plain loop": lambda: plain(feed.images[:BATCH], feed.labels[:BATCH], steps=steps),
+            "engine": lambda: ours(recipe, steps=steps),
+        },
+        rounds,
+    )
+    number = min(len(feed), BATCH) * steps
+    medians = {name: statistics.median(seconds) for name, seconds in times.items()}
+    found = {name: {"images_per_second": number / median} for name, median in medians.items()}
+    # Cropping, flipping and shuffling included.
+    found["engine"]["ratio"] = medians["engine"] / medians["plain loop"]
+    return finish(found, {}, chosen)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
