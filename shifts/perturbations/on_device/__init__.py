@@ -41,6 +41,7 @@ TWINS: Mapping[str, str] = MappingProxyType(
         f"{_CPU}.motion:zoom_blur": f"{_HERE}.motion:zoom_blur",
         f"{_CPU}.weather:snow": f"{_HERE}.weather:snow",
         f"{_CPU}.weather:fog": f"{_HERE}.weather:fog",
+        f"{_CPU}.weather:spatter": f"{_HERE}.spatter:spatter",
         f"{_CPU}.frost:frost": f"{_HERE}.frost:frost",
         f"{_CPU}.digital:brightness": f"{_HERE}.digital:brightness",
         f"{_CPU}.digital:contrast": f"{_HERE}.digital:contrast",
