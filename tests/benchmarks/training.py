@@ -1,7 +1,8 @@
 """Speed of the training engine against a plain loop over the same network, images and optimiser.
 
 ``python tests/benchmarks/training.py [--smoke] [--json FILE] [--steps N] [--threads N]`` prints
-images per second of both and their ratio. The two take turns, so that what else the machine does meets both; the ratio is that of the medians.
+images per second of both and their ratio. The two take turns, so that what else the machine does meets both;
+the ratio is that of the medians.
 The plain loop has its images decoded and normalised beforehand and no augmentation: a bound, not a rival.
 """
 
