@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import deque
@@ -16,7 +17,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from models_zoo.weights import COMPANIONS, weights_digest
 from shifts.errors import UserError, WeightsError
-from shifts.local import cache_home, write_atomic
+from shifts.local import OFFLINE, cache_home, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,9 +44,11 @@ class Actor:
 
     Args:
         places: where the driver finds modules: a user's own code is looked for in the same folders.
+        forbidden: environment variables of the driver that forbid to open a socket.
     """
 
-    def __init__(self, options: Options, places: Sequence[str]) -> None:
+    def __init__(self, options: Options, places: Sequence[str], forbidden: Mapping[str, str]) -> None:
+        os.environ.update(forbidden)
         sys.path += [place for place in places if place not in sys.path]
         from benchmark.worker import Worker
 
@@ -211,7 +214,9 @@ class Fleet:
         self.workers, self._coming = [], {}
 
     def _start(self) -> None:
-        actor = self._kind.remote(self._options, [str(Path(place).absolute()) for place in sys.path])
+        places = [str(Path(place).absolute()) for place in sys.path]
+        forbidden = {name: os.environ[name] for name in OFFLINE if name in os.environ}
+        actor = self._kind.remote(self._options, places, forbidden)
         self._coming[actor.greet.remote(dict(self.contents))] = actor
 
     def _welcome(self, ref: Any) -> None:

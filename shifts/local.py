@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shifts.data import Examples
     from shifts.spec import ImageSource
 
+OFFLINE = ("ROBUSTBENCH_SHIFT_OFFLINE", "HF_HUB_OFFLINE")
 RECORD = "source.json"
 RECORD_SCHEMA = 1
 
@@ -33,8 +34,7 @@ def cache_home() -> Path:
 
 def offline() -> bool:
     """Whether opening a socket is forbidden (``ROBUSTBENCH_SHIFT_OFFLINE`` or ``HF_HUB_OFFLINE``)."""
-    names = ("ROBUSTBENCH_SHIFT_OFFLINE", "HF_HUB_OFFLINE")
-    return any(os.environ.get(name, "").strip().lower() not in ("", "0", "false", "no") for name in names)
+    return any(os.environ.get(name, "").strip().lower() not in ("", "0", "false", "no") for name in OFFLINE)
 
 
 def data_home(data_dir: Path | None = None) -> Path:

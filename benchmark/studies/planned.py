@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from benchmark.costs import ROW
 from benchmark.store import results_home
 from benchmark.studies.measuring import planned
 from benchmark.studies.study import Setting, Study
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 # Sustained operations a second of one accelerator in mixed precision, over training and evaluation: about
 # what a ResNet-50 reaches on one of 300 TFLOP/s at peak. Feeding it with images is not in it.
 THROUGHPUT = 50e12
-ROW = 60  # bytes of an example's stored predictions, compressed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
