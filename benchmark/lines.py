@@ -356,13 +356,11 @@ def coordinates(fit: BaselineFit) -> tuple[Floats, Floats]:
 def _boundary_rule(members: Sequence[BaselinePoint], scale: Scale) -> str:
     if scale == "linear":
         return "none needed on the linear scale"
-    moved = 0
-    for point in members:
-        for accuracy, n in (
-            (point.reference_accuracy, point.reference_n),
-            (point.shift_accuracy, point.shift_n),
-        ):
-            moved += not margin_of(n) <= accuracy <= 1 - margin_of(n)
+    pairs = [(point.reference_accuracy, point.reference_n) for point in members]
+    pairs += [(point.shift_accuracy, point.shift_n) for point in members]
+    accuracy = np.array([pair[0] for pair in pairs])
+    margin = np.array([UNKNOWN_N_MARGIN if n is None else 0.5 / n for _, n in pairs])
+    moved = int(((accuracy < margin) | (accuracy > 1 - margin)).sum())
     return (
         "accuracies are kept within [0.5/n, 1 - 0.5/n], or within "
         f"[{UNKNOWN_N_MARGIN:g}, {1 - UNKNOWN_N_MARGIN:g}] where n is unknown; {moved} moved"

@@ -26,6 +26,8 @@ from shifts.spec import SHIFTS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from leaderboard.table import Answers
+
     Floats = NDArray[np.float64]
 
 SCHEMA_VERSION = 1
@@ -82,20 +84,21 @@ def rank(
     images = 0
     for name in shifts:
         spec = SHIFTS.get(name)
-        found = [board.answers(entry.id, name) for entry in ranked]
-        answers = [one for one in found if one is not None]
-        assert len(answers) == len(ranked), "entries of a suite have all its shifts"
+        ids = _answers(board, ranked[0], name).example_ids
         key = (spec.source, spec.split)
         place, weights = draws.get(key) or _draw([], rng)
-        if any(example not in place for example in answers[0].example_ids):
-            place, weights = draws[key] = _draw(answers[0].example_ids, rng, place, weights)
-        block = np.array([place[example] for example in answers[0].example_ids])
-        right = np.stack([_sums(one.correct, block, len(weights)) for one in answers])
-        exact += [one.correct.mean() for one in answers]
+        if any(example not in place for example in ids):
+            place, weights = draws[key] = _draw(ids, rng, place, weights)
+        block = np.array([place[example] for example in ids])
+        right = np.zeros((len(ranked), len(weights)), dtype=np.float32)
+        for number, entry in enumerate(ranked):  # one entry's answers at a time: all of them would not fit
+            correct = _answers(board, entry, name).correct
+            right[number] = _sums(correct, block, len(weights))
+            exact[number] += correct.mean()
         drawn += (right @ weights) / (_sums(np.ones(len(block)), block, len(weights)) @ weights)
         images += len(block)
     exact, drawn = exact / len(shifts), drawn / len(shifts)
-    places = 1 + (drawn[None] > drawn[:, None]).sum(axis=1)
+    places = _places(drawn)
     tail = (1 - level) / 2
     result = {}
     for number, entry in enumerate(ranked):
@@ -118,6 +121,18 @@ def rank(
             ),
         )
     return result
+
+
+def _answers(board: Board, entry: Entry, shift: str) -> Answers:
+    found = board.answers(entry.id, shift)
+    assert found is not None, "entries of a suite have all its shifts"
+    return found
+
+
+def _places(scores: Floats) -> NDArray[np.int64]:
+    """int64 (M, R): in each of R columns one more than how many of the M scores are higher."""
+    columns = [len(scores) - np.searchsorted(np.sort(one), one, side="right") for one in scores.T]
+    return 1 + np.stack(columns, axis=1)
 
 
 def _draw(
