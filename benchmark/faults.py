@@ -142,3 +142,15 @@ def recovered(results: Iterable[Result]) -> list[Fault]:
         )
         for size, of_size in smaller.items()
     ]
+
+
+def compile_cost(results: Iterable[Result]) -> str:
+    """What torch.compile cost beside the seconds of the passes it was to shorten; empty without it."""
+    compiled = {
+        result.model_digest: float(spent)
+        for result in results
+        if (spent := result.provenance.get("compile_seconds")) is not None
+    }
+    if not compiled:
+        return ""
+    return f"torch.compile took {sum(compiled.values()):.1f} s for {len(compiled)} of the models"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.ordering import in_order
 from benchmark.result import Result
 from benchmark.store import Store
 from models_zoo.prompts import prompts_for
@@ -181,12 +182,9 @@ def plan(
             for one in fitting
         ]
     finished = {cell.folder: found for cell in cells if (found := store.finished(cell.folder)) is not None}
-    missing: dict[tuple[str, str], list[Cell]] = {}
-    for cell in cells:
-        if cell.folder not in finished:
-            missing.setdefault((cell.shift.source, cell.shift.split), []).append(cell)
+    missing = in_order(cell for cell in cells if cell.folder not in finished)
     passes = tuple(
-        Pass(source=source_name, split=split, cells=tuple(of_pass))
-        for (source_name, split), of_pass in missing.items()
+        Pass(source=group[0].shift.source, split=group[0].shift.split, cells=tuple(group))
+        for group in missing
     )
     return Plan(cells=tuple(cells), finished=finished, passes=passes)

@@ -36,7 +36,7 @@ class Turns:
         groups: models that are in memory together; more than one where not all fit.
         keep_logits: as in ``Options``.
         compiled: let torch.compile make the networks faster.
-        spool: bytes of batches that wait for the groups to take turns.
+        spool: bytes of batches that wait for the groups to take turns; None for ``SPOOL``.
     """
 
     def __init__(
@@ -46,11 +46,12 @@ class Turns:
         *,
         keep_logits: bool = False,
         compiled: bool = False,
-        spool: int = SPOOL,
+        spool: int | None = None,
     ) -> None:
         self.fitting = Fitting()
         self._lineup, self._groups = lineup, [list(group) for group in groups]
-        self._keep_logits, self._compiled, self._spool = keep_logits, compiled, spool
+        self._keep_logits, self._compiled = keep_logits, compiled
+        self._spool = SPOOL if spool is None else spool
         self._waiting: list[tuple[list[list[Track]], Shared, Positions]] = []
         self._size = 0
         self._owed: deque[tuple[list[Track], Answer, Positions]] = deque()
@@ -105,11 +106,11 @@ class Turns:
             if not live:
                 continue
             entrant = live[0].entrant
+            on_gpu = entrant.device is not None and entrant.device.type == "cuda"
             with contained(live):
                 if self._compiled:
                     entrant.compile(batch)
                 self._owed.append((live, self.fitting.begin(entrant, batch), positions))
-                on_gpu = entrant.device is not None and entrant.device.type == "cuda"
             self._settle(AHEAD if on_gpu else 0)
 
     def _settle(self, number: int) -> None:

@@ -89,6 +89,15 @@ def evaluate(
             help="Keep decoded, resized images for the next model; default: what several models saw.",
         ),
     ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Let torch.compile make networks faster; says what it cost.")
+    ] = False,
+    model_memory: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001, help="GiB of weights in memory at once; models take turns. Default: half of the free."
+        ),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(help="Only this many examples of each shift, a fixed random choice.")
     ] = None,
@@ -114,7 +123,7 @@ def evaluate(
     from benchmark.cli.terminal import complain, print_json, remark
     from benchmark.executors import executor as find_executor
     from benchmark.executors import settings_of
-    from benchmark.faults import faults_of, recovered
+    from benchmark.faults import compile_cost, faults_of, recovered
     from benchmark.planning import plan, with_references
     from benchmark.report import build_rows, document
     from benchmark.store import open_store
@@ -193,6 +202,8 @@ def evaluate(
             keep_logits=keep_logits,
             data_dir=data_dir,
             image_cache=image_cache,
+            compiled=compiled,
+            model_memory=None if model_memory is None else int(model_memory * 2**30),
         )
         measured |= _run(work, options, store=store, executor=chosen, settings=settings)
     checks: dict[Path, Check] = {}
@@ -222,6 +233,8 @@ def evaluate(
             from benchmark.cli.check import print_agreements
 
             print_agreements(checks, work.cells)
+    if compiling := compile_cost(run_now):
+        remark(compiling)
     failures = [result for result in run_now if result.status == "error"]
     if failures:
         remark(

@@ -1,15 +1,16 @@
 """Evaluation end to end against what nobody can save, and beside the loops that others evaluate with.
 
 ``python tests/benchmarks/end_to_end.py [--models NAME ...] [--images N] [--device cpu|cuda]
-[--precision P] [--smoke] [--json FILE]`` evaluates networks on photographs of ImageNet. In one run, turn by
-turn, with the same threads and precision, for each of them:
+[--precision P] [--alone] [--smoke] [--json FILE]`` evaluates networks on photographs of ImageNet. In one
+run, turn by turn, with the same threads and precision, for each of them:
 
-- ``forward``: the forward passes alone over prepared batches, in the best layout and batch size;
+- ``forward``: the forward passes alone over prepared batches that lie on the device, in the best layout;
 - ``limit``: with decoding and resizing beside it. On a CPU that is spread over the cores and added; beside a
   GPU the longer of the two counts;
 - ``eval`` and ``eval, warm``: a pass of this program (read, decode, resize, predict, score, write) without a
   cache of images and from a warm one. Building the network is taken off: the loops are not charged for it;
-- ``DataLoader``, ``timm``: the loops of ``loops.py``, each with the number of workers that is best for it;
+- ``DataLoader``, ``timm``: the loops of ``loops.py``, each with the number of workers that is best for it
+  (left out with ``--alone``);
 - for CLIP's ViT-B/32, ``CLIP_benchmark``: its own evaluation, where it is installed.
 
 Times are milliseconds an image. ``of limit`` is to be at most 1.1 on a CPU, and no loop is to be faster than
@@ -72,7 +73,7 @@ class Contest:
         self.model: Classifier = self.load()
         self.shift: Shift = load_shift(SHIFT, data_dir=folder / "data")
         self.one = contestant(REGISTERED.get(name), weights=weights, precision=chosen.precision)
-        self.batches = [self.prepared(batch) for batch in self.rows(BATCH_SIZE)]
+        self.batches = [self.prepared(batch).to(chosen.device) for batch in self.rows(BATCH_SIZE)]
         self.predicted: loops.Predicted = {}
         self._turn = 0
 
@@ -180,10 +181,14 @@ def with_torchvision(name: str, folder: Path, chosen: argparse.Namespace) -> dic
     network = get_model(name.rpartition(":")[2], weights=None)
     network.load_state_dict(torch.load(weights, weights_only=True))
     network.eval().to(chosen.device)
-    others: Loops = {
-        "DataLoader": partial(loops.dataloader, network, preprocess, _ground(folder, chosen)),
-        "timm": partial(loops.timm, network, preprocess, _ground(folder, chosen)),
-    }
+    others: Loops = (
+        {}
+        if chosen.alone
+        else {
+            "DataLoader": partial(loops.dataloader, network, preprocess, _ground(folder, chosen)),
+            "timm": partial(loops.timm, network, preprocess, _ground(folder, chosen)),
+        }
+    )
     return contest.figures(others, 1 if chosen.smoke else REPEATS)
 
 
@@ -259,6 +264,7 @@ def main() -> int:
     known.add_argument("--images", type=int, default=500)
     known.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     known.add_argument("--precision", choices=("float32", "bfloat16", "float16"), default="float32")
+    known.add_argument("--alone", action="store_true", help="without the loops of others")
     chosen = known.parse_args()
     if chosen.smoke:
         chosen.images, chosen.models = 24, [MODELS[0]]
