@@ -53,7 +53,7 @@ class Assembly:
         self._there = np.zeros(len(shift), dtype=np.bool_)
         self._device: str | None = None
         self._notes: tuple[str, ...] = ()
-        self._batch_size: int | None = None
+        self._costs: list[Mapping[str, float]] = []
         self._error: Mapping[str, Any] | None = None
         self._started, self._clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
         self.look()
@@ -119,8 +119,8 @@ class Assembly:
         for start, stop, data in part.shards:
             self._store.put_shard(self.cell.folder, start, data)
             self._there[start:stop] = True
-        if part.batch_size is not None:
-            self._batch_size = min(part.batch_size, self._batch_size or part.batch_size)
+        if part.cost:
+            self._costs.append(part.cost)
         if part.error is not None:
             self.fail(part.error)
 
@@ -143,8 +143,13 @@ class Assembly:
         opened = Answered(device_name=self._device or "", notes=self._notes)
         failure = None if self._error is None else Described(self._error)
         track = Track(self.cell, failure or opened, self._shift)  # type: ignore[arg-type] # asked for no logits
-        timing = {"started": self._started, "pass_seconds": round(time.perf_counter() - self._clock, 3)}
+        timing: dict[str, Any] = {
+            "started": self._started,
+            "pass_seconds": round(time.perf_counter() - self._clock, 3),
+        }
         timing["executor"] = executor
-        if self._batch_size is not None:
-            timing["batch_size"] = self._batch_size
+        # Of several workers the one that had most trouble.
+        for name, worst in (("batch_size", min), ("compile_seconds", max)):
+            if known := [cost[name] for cost in self._costs if name in cost]:
+                timing[name] = worst(known)
         return track.close(timing)

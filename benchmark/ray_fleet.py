@@ -15,80 +15,21 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from models_zoo.weights import COMPANIONS, weights_digest
+from benchmark.ray_actor import Actor, Wanted
+from models_zoo.weights import COMPANIONS
 from shifts.errors import UserError, WeightsError
-from shifts.local import OFFLINE, cache_home, write_atomic
+from shifts.local import OFFLINE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from benchmark.pieces import Piece
-    from benchmark.planning import Contestant
     from benchmark.queueing import Queue
     from benchmark.runner import Options
     from benchmark.worker import Greeting, Part, Split
 
 IN_FLIGHT = 2  # pieces that a worker has: one at work, one waiting
 SHIPPED = 32  # weights files that are kept in the object store for workers that do not see them
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Instead of parts: SHA-256 of weights that the worker's machine does not have."""
-
-    weights: tuple[str, ...]
-
-
-class Actor:
-    """What runs on the cluster; ``Worker`` behind it is loaded with torch on the node alone.
-
-    Args:
-        places: where the driver finds modules: a user's own code is looked for in the same folders.
-        forbidden: environment variables of the driver that forbid to open a socket.
-    """
-
-    def __init__(self, options: Options, places: Sequence[str], forbidden: Mapping[str, str]) -> None:
-        os.environ.update(forbidden)
-        sys.path += [place for place in places if place not in sys.path]
-        from benchmark.worker import Worker
-
-        self._worker = Worker(options, node=ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
-
-    def greet(self, contents: Mapping[Split, str]) -> Greeting:
-        return self._worker.greet(contents)
-
-    def measure(self, piece: Piece, shipped: Mapping[str, Any]) -> list[Part] | Wanted:
-        """Args: shipped: by SHA-256, references to weights in the object store."""
-        contestants = {cell.contestant.digest: cell.contestant for cell in piece.cells}.values()
-        lacking = {one.weights_digest for one in contestants if not _seen(one)}
-        if unknown := tuple(sorted(str(one) for one in lacking if one not in shipped)):
-            return Wanted(weights=unknown)
-        return self._worker.measure(piece, weights=lambda one: _path(one, shipped))
-
-
-def _kept(contestant: Contestant) -> Path:
-    """Where weights lie that came through the object store."""
-    assert contestant.weights is not None, "only files are shipped"
-    return cache_home() / "shipped" / str(contestant.weights_digest) / contestant.weights.name
-
-
-def _seen(contestant: Contestant) -> bool:
-    """Whether this machine has the weights, under the driver's path or shipped before."""
-    if contestant.weights is None or _kept(contestant).is_file():
-        return True
-    here = contestant.weights.is_file()
-    return here and weights_digest(contestant.weights) == contestant.weights_digest
-
-
-def _path(contestant: Contestant, shipped: Mapping[str, Any]) -> Path | None:
-    if contestant.weights is None:
-        return None
-    kept = _kept(contestant)
-    if not kept.is_file():
-        if contestant.weights.is_file() and weights_digest(contestant.weights) == contestant.weights_digest:
-            return contestant.weights
-        write_atomic(kept, ray.get(shipped[str(contestant.weights_digest)]))
-    return kept
 
 
 @dataclass(slots=True, eq=False)

@@ -6,7 +6,7 @@ import dataclasses
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +45,7 @@ class Part:
         shards: first row, the row after the last, and a Parquet file of the rows between.
         device, notes: of the opened model; None where it could not be opened.
         error: why the cell failed, as ``benchmark.faults.describe`` says it; rows measured before are kept.
-        batch_size: images of the largest part that a batch was cut into for lack of memory.
+        cost: what a reader may want to know of how the model ran (``benchmark.turns.Turns.cost``).
     """
 
     folder: Path
@@ -53,7 +53,7 @@ class Part:
     device: str | None
     notes: tuple[str, ...]
     error: Mapping[str, Any] | None = None
-    batch_size: int | None = None
+    cost: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +140,8 @@ class Worker:
             for track, cell, todo in zip(tracks, piece.cells, piece.todo, strict=True):
                 with contained([track]):
                     track.flush()
-                cut = None if track.failure is not None else turns.fitting.largest(track.entrant)
-                parts.append(_part(track, cell, todo, batch_size=cut))
+                cost = {} if track.failure is not None else turns.cost(track.entrant)
+                parts.append(_part(track, cell, todo, cost=cost))
             return parts
 
     def _open(self, piece: Piece) -> tuple[Examples, dict[str, Shift]]:
@@ -185,7 +185,7 @@ def _failed(cell: Cell, error: Exception) -> Part:
     return Part(folder=cell.folder, shards=(), device=None, notes=(), error=describe(error))
 
 
-def _part(track: Track, cell: Cell, todo: Rows, *, batch_size: int | None) -> Part:
+def _part(track: Track, cell: Cell, todo: Rows, *, cost: Mapping[str, float]) -> Part:
     opened = getattr(track, "entrant", None)
     return Part(
         folder=cell.folder,
@@ -193,7 +193,7 @@ def _part(track: Track, cell: Cell, todo: Rows, *, batch_size: int | None) -> Pa
         device=None if opened is None else opened.device_name,
         notes=() if opened is None else opened.notes,
         error=None if track.failure is None else describe(track.failure),
-        batch_size=batch_size,
+        cost=cost,
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmark.cli import run
@@ -211,3 +212,50 @@ def test_a_worker_whose_versions_differ_is_not_used(monkeypatch: pytest.MonkeyPa
     assert "the node 'b' does not measure on cifar10: not on this machine" in said[1]
     assert "the node 'c' has device cuda (some GPU), not cpu" in said[2]
     assert len(ended) == 2
+
+
+def test_weights_that_a_node_does_not_see_come_through_the_object_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmark import ray_actor, ray_fleet
+    from benchmark.pieces import Piece
+    from benchmark.planning import contestant, plan
+    from benchmark.store import Store
+    from models_zoo.spec import MODELS
+    from models_zoo.weights import weights_digest
+    from shifts.spec import SHIFTS
+
+    file = tmp_path / "driver" / "weights.pth"
+    file.parent.mkdir()
+    file.write_bytes(b"weights")
+    chosen = contestant(MODELS.get("digits-cnn"), weights=file)
+    (work,) = plan([chosen], [SHIFTS.get("digits")], store=Store(tmp_path / "results")).passes
+    nothing = (np.empty(0, dtype=np.int64),)
+    piece = Piece(
+        source="digits", split="test", group=0, cells=work.cells, rows=nothing[0], todo=nothing, losses=0
+    )
+    objects: dict[str, bytes] = {}
+    fleet = ray_fleet.Fleet.__new__(ray_fleet.Fleet)
+    fleet._shipped = {}
+    monkeypatch.setattr(
+        ray_fleet.ray, "put", lambda data: objects.setdefault("reference", data) and "reference"
+    )
+    monkeypatch.setattr(ray_actor.ray, "get", objects.__getitem__)
+
+    class Measures:
+        def measure(self, piece: Piece, *, weights: Any) -> Any:
+            return [weights(cell.contestant) for cell in piece.cells]
+
+    actor = ray_actor.Actor.__new__(ray_actor.Actor)
+    actor._worker = Measures()  # type: ignore[assignment]
+    assert actor.measure(piece, {}) == [file], "the node sees the driver's file"
+    elsewhere = file.rename(tmp_path / "moved.pth")
+    wanted = actor.measure(piece, {})
+    assert wanted == ray_actor.Wanted(weights=(str(chosen.weights_digest),))
+    elsewhere.rename(file)
+    fleet._ship(piece, wanted)
+    file.write_bytes(b"something else under the same path")
+    (path,) = actor.measure(piece, fleet._shipped)
+    assert path.read_bytes() == b"weights"
+    assert weights_digest(path) == chosen.weights_digest
+    assert actor.measure(piece, {}) == [path], "it is kept on the node"
