@@ -16,10 +16,13 @@ from shifts.digest import digest
 from shifts.errors import LabelSpaceError
 from shifts.labels import ANY
 from shifts.local import is_ready, recorded_content
+from shifts.perturbations.on_device import VERSION, has_twin
 from shifts.spec import SHIFTS, SOURCES, ShiftSpec
 
 if TYPE_CHECKING:
     from shifts.local import Record
+
+ON_DEVICE = "perturbed on the device: a few values in ten thousand differ from the reference by a level"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,12 @@ class Contestant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One model on one shift, and where its files go; ``notes`` on the local copy of the images."""
+    """One model on one shift, and where its files go.
+
+    Attributes:
+        notes: on the local copy of the images, and on how they are perturbed.
+        on_device: perturb where the model runs (``shifts.perturbations.on_device``).
+    """
 
     contestant: Contestant
     model_digest: str
@@ -61,6 +69,7 @@ class Cell:
     content: str
     notes: tuple[str, ...]
     folder: Path
+    on_device: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +143,11 @@ def check_label_space(model: ModelSpec, shift: ShiftSpec) -> None:
         )
 
 
+def perturbed_on_device(shift: ShiftSpec) -> bool:
+    """Whether a device would do something of the shift's perturbations itself."""
+    return any(has_twin(perturbation) for perturbation in shift.perturbations)
+
+
 def copy_notes(record: Record) -> tuple[str, ...]:
     """What a reader of a result has to know of the local copy."""
     partial = "partial: the local copy of the images has fewer examples than published, or other ones"
@@ -147,12 +161,14 @@ def plan(
     store: Store,
     data_dir: Path | None = None,
     skip_unfit: bool = False,
+    on_device: bool = False,
 ) -> Plan:
     """Cells of every model on every shift, without those that are finished on disk.
 
     Args:
         skip_unfit: leave out pairs whose label spaces do not fit instead of refusing them: for models that
             each come with a suite of their own.
+        on_device: perturb images on the models' device; what differs by that has digests of its own.
 
     Raises:
         LabelSpaceError: a model does not fit a shift.
@@ -168,7 +184,10 @@ def plan(
         source = SOURCES.get(shift.source)
         content = recorded_content(source, shift.split, data_dir=data_dir)
         record = None if source.bundled else read_record(source.name, data_dir=data_dir)
-        identity = shift.digest(content)
+        identity, there = shift.digest(content), on_device and perturbed_on_device(shift)
+        if there:
+            identity = digest({"shift": identity, "on_device": VERSION})
+        notes = () if record is None else copy_notes(record)
         cells += [
             Cell(
                 contestant=one,
@@ -176,8 +195,9 @@ def plan(
                 shift=shift,
                 shift_digest=identity,
                 content=content,
-                notes=() if record is None else copy_notes(record),
+                notes=(*notes, *([ON_DEVICE] if there else [])),
                 folder=store.cell(one.spec.name, model_digest, shift=shift.name, shift_digest=identity),
+                on_device=there,
             )
             for one in fitting
         ]

@@ -23,6 +23,7 @@ from benchmark.memory import out_of_memory
 from models_zoo.devices import pinned
 from models_zoo.preprocessing import shaped, stacked
 from models_zoo.spec import Preprocess
+from shifts.allocation import keep_freed_memory
 from shifts.errors import CorruptDataError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     Positions = NDArray[np.int64]
     Mask = NDArray[np.bool_]
 
-MOST_WORKERS = 8
+MOST_WORKERS = 16
 IN_TURNS = 0  # as a number of workers: all cores decode, then all cores run the networks
 GRAIN = 64  # a core decodes multiples of it in its turn: forward passes are then cut at the same images
 RAW = Preprocess()  # images as they are decoded
@@ -187,6 +188,7 @@ class Reader:
             workers: threads that read ahead; or ``IN_TURNS``, then nobody reads while the caller works.
             grid: as for ``cut_along``; None takes the rows that were ever needed.
         """
+        keep_freed_memory()
         rows = self.wanted.now
         threads, most = workers, workers + 2
         if workers == IN_TURNS:

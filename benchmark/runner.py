@@ -22,7 +22,7 @@ from benchmark.track import Stream, Track, contained, places_of, rows_of, stream
 from benchmark.turns import Turns
 from models_zoo.devices import pick_device
 from models_zoo.loading import load_spec
-from models_zoo.preprocessing import prepare
+from models_zoo.preprocessing import prepare, prepare_there
 from shifts.data import Examples, Shift, load_examples
 from shifts.errors import UserError
 from shifts.labels import ANY
@@ -153,11 +153,13 @@ def answer(
         _evaluate(tracks, reader, streams, turns, options=options, progress=progress, grid=grid)
     except BaseException:
         # Ctrl-C and the like: what was measured since the last shard stays, too.
+        turns.close()
         for track in tracks:
             with contained([track]):
                 track.flush()
         raise
     finally:
+        turns.close()
         reader.close()
     return turns
 
@@ -221,7 +223,7 @@ def _batches(stream: Stream, chunk: Chunk) -> Iterator[tuple[list[list[Track]], 
     seen = None
     if stream.perturbed:
         images, positions = [chunk.images[row] for row in rows.tolist()], chunk.positions[rows]
-        seen = in_halves(lambda part: stream.shift.perturb(images[part], positions[part]), len(rows))
+        seen = in_halves(lambda part: stream.perturb(images[part], positions[part]), len(rows))
     for geometry, models in stream.geometries.items():
         tracks = [track for of_model in models for track in of_model]
         own = chunk.positions[places_of(tracks, chunk.positions) if seen is None else rows]
@@ -236,11 +238,15 @@ def _batches(stream: Stream, chunk: Chunk) -> Iterator[tuple[list[list[Track]], 
 
 
 def _prepared(
-    images: Sequence[Pixels], geometry: Preprocess, start: int = 0
+    images: Sequence[Any], geometry: Preprocess, start: int = 0
 ) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Prepared images in one batch, or in as many as the memory asks for, each with its place."""
+    """Prepared images in one batch, or in as many as the memory asks for, each with its place.
+
+    Args:
+        images: B arrays uint8 (H, W, 3), or tensors on a device, which stay there where nothing is resized.
+    """
     try:
-        batch = prepare(images, geometry)
+        batch = prepare_there(images, geometry) if torch.is_tensor(images[0]) else prepare(images, geometry)
     except Exception as error:
         if len(images) == 1 or not out_of_memory(error):
             raise

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from benchmark.lineup import Entrant
     from models_zoo.spec import Preprocess
 
+    Pixels = NDArray[np.uint8]
     Positions = NDArray[np.int64]
 
 
@@ -216,6 +217,18 @@ class Stream:
     @property
     def perturbed(self) -> bool:
         return bool(self.shift.spec.perturbations)
+
+    def perturb(self, images: Sequence[Pixels], positions: Positions) -> Sequence[Any]:
+        """Perturbed images of some rows: arrays uint8 (H, W, 3), or tensors on the models' device."""
+        if not self.tracks[0].cell.on_device:
+            return self.shift.perturb(images, positions)
+        from shifts.perturbations.on_device import perturb_on
+
+        device = self.tracks[0].entrant.device
+        rows = self.shift.rows(positions)
+        return list(
+            perturb_on("cpu" if device is None else device, self.shift.spec.perturbations, images, rows)
+        )
 
     def refuse(self, positions: Positions, broken: Mapping[int, Exception]) -> None:
         """Let the cells fail that need an image of the batch which cannot be read."""

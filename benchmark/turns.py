@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from benchmark.memory import Fitting
@@ -54,7 +55,9 @@ class Turns:
         self._spool = SPOOL if spool is None else spool
         self._waiting: list[tuple[list[list[Track]], Shared, Positions]] = []
         self._size = 0
-        self._owed: deque[tuple[list[Track], Answer, Positions]] = deque()
+        self._owed: deque[Future[None]] = deque()
+        # Answers of a GPU are scored beside the thread that keeps it busy; one thread, so in their order.
+        self._scorer = ThreadPoolExecutor(1, thread_name_prefix="score")
         if len(self._groups) == 1:
             lineup.seat(self._groups[0])
 
@@ -88,6 +91,10 @@ class Turns:
             self._round()
         self._settle(0)
 
+    def close(self) -> None:
+        """Ask nobody any more; what is being scored is waited for."""
+        self._scorer.shutdown(cancel_futures=True)
+
     def _round(self) -> None:
         """Each group in turn; the last one begins the next round, since it is in memory."""
         for group in self._groups:
@@ -110,15 +117,21 @@ class Turns:
             with contained(live):
                 if self._compiled:
                     entrant.compile(batch)
-                self._owed.append((live, self.fitting.begin(entrant, batch), positions))
-            self._settle(AHEAD if on_gpu else 0)
+                answer = self.fitting.begin(entrant, batch)
+                if on_gpu:
+                    self._owed.append(self._scorer.submit(self._hand_on, live, answer, positions))
+                else:
+                    self._hand_on(live, answer, positions)
+            self._settle(AHEAD)
+
+    def _hand_on(self, tracks: Sequence[Track], answer: Answer, positions: Positions) -> None:
+        with contained(tracks):
+            logits = answer()
+            for track in tracks:
+                with contained([track]):
+                    track.take(logits, positions, keep_logits=self._keep_logits)
 
     def _settle(self, number: int) -> None:
-        """Hand on the oldest answers until no more than ``number`` are owed."""
+        """Wait until no more than ``number`` of the answers are owed."""
         while len(self._owed) > number:
-            tracks, answer, positions = self._owed.popleft()
-            with contained(tracks):
-                logits = answer()
-                for track in tracks:
-                    with contained([track]):
-                        track.take(logits, positions, keep_logits=self._keep_logits)
+            self._owed.popleft().result()

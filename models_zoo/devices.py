@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -67,7 +68,7 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 @contextmanager
 def exact() -> Iterator[None]:
     """Full float32 products, and convolutions that sum in the same order each time, inside the block."""
-    before = torch.get_float32_matmul_precision()
+    before = _matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
         with torch.backends.cudnn.flags(
@@ -75,7 +76,21 @@ def exact() -> Iterator[None]:
         ):
             yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        if isinstance(before, str):
+            torch.set_float32_matmul_precision(before)
+        else:
+            for backend, precision in before:
+                backend.fp32_precision = precision
+
+
+def _matmul_precision() -> str | list[tuple[Any, str]]:
+    """The precision of products; by backend where the program around has set each by itself."""
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:  # torch 2.9 and later refuse the question then
+        on_cpu: Any = torch.backends.mkldnn
+        backends = (torch.backends.cuda.matmul, on_cpu.matmul)
+        return [(one, one.fp32_precision) for one in backends]
 
 
 def uploaded(batches: Iterable[Tensors], device: torch.device) -> Iterator[Tensors]:

@@ -59,6 +59,20 @@ def stacked(images: Sequence[Pixels]) -> torch.Tensor:
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
 
+def prepare_there(images: Sequence[torch.Tensor], preprocess: Preprocess) -> torch.Tensor:
+    """As ``prepare`` for B tensors uint8 (H, W, 3) on a device: they stay there if they have the right size.
+
+    Returns:
+        uint8 (B, 3, h, w) in channels-last memory, on their device or, resized or cropped, on the CPU.
+    """
+    height, width = images[0].shape[:2]
+    alike = all(image.shape[:2] == (height, width) for image in images)
+    as_they_are = resized_size(height, width, preprocess) == (height, width)
+    if alike and as_they_are and preprocess.crop in (None, (height, width)):
+        return torch.stack(list(images)).permute(0, 3, 1, 2)
+    return prepare([image.cpu().numpy() for image in images], preprocess)
+
+
 def for_cropped(preprocess: Preprocess, side: int | None) -> Preprocess:
     """The preprocess for images that were resized and cropped to ``side`` pixels by the data set's makers.
 

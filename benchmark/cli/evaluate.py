@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -89,6 +89,10 @@ def evaluate(
             help="Keep decoded, resized images for the next model; default: what several models saw.",
         ),
     ] = None,
+    perturb_on: Annotated[
+        Literal["cpu", "device"],
+        typer.Option(help="Where corruptions are made; a device is faster, and differs in the last level."),
+    ] = "cpu",
     compiled: Annotated[
         bool, typer.Option("--compile", help="Let torch.compile make networks faster; says what it cost.")
     ] = False,
@@ -190,6 +194,7 @@ def evaluate(
         store=store,
         data_dir=data_dir,
         skip_unfit=not shift and suite is None,
+        on_device=perturb_on == "device",
     )
     measured = dict(work.finished)
     if work.passes:

@@ -224,7 +224,7 @@ def test_one_process_fills_and_what_a_dead_one_left_is_removed() -> None:
         (16, ["cpu"], IN_TURNS),
         (2, ["cuda (NVIDIA H100)"], 1),
         (8, ["cpu", "mps"], 7),
-        (64, ["cuda (NVIDIA H100)"], 8),
+        (64, ["cuda (NVIDIA H100)"], 16),
         (1, ["cuda (NVIDIA H100)"], 1),
     ],
 )

@@ -70,7 +70,7 @@ def test_shifts_over_the_same_images_share_a_group_until_it_is_full(monkeypatch:
 
 
 def test_nothing_is_lost_or_doubled() -> None:
-    asked = cells(*[name for name in SHIFTS.names("digits*")], "imagenet-v2", "imagenet-r", "imagenet-val")
+    asked = cells(*SHIFTS.names("digits*"), "imagenet-v2", "imagenet-r", "imagenet-val")
     found = [cell for group in in_order(asked) for cell in group]
     assert len(found) == len(asked)
     assert {id(cell) for cell in found} == {id(cell) for cell in asked}

@@ -1,4 +1,4 @@
-"""Models in turns: the same files whether all fit into memory, one at a time, or are opened again and again."""
+"""Models in turns: the same files whether all fit into memory or each is opened again and again."""
 
 from __future__ import annotations
 
@@ -220,3 +220,22 @@ def test_perturbing_and_preparing_find_memory_in_parts(
     monkeypatch.setattr(Shift, "perturb", tight_perturb)
     monkeypatch.setattr(benchmark.runner, "prepare", tight_prepare)
     assert files(tmp_path / "tight") == expected
+
+
+def test_what_is_perturbed_on_a_device_has_a_digest_of_its_own(trained_cache: Path, tmp_path: Path) -> None:
+    shifts = [SHIFTS.get(name).limited(200) for name in ("digits", "digits/contrast/3", "digits/unseen-tint")]
+    one = weights_at_hand(MODELS.get(NAMES[0]), weights=None, precision="float32", data_dir=None)
+    here = plan([one], shifts, store=Store(tmp_path))
+    there = plan([one], shifts, store=Store(tmp_path), on_device=True)
+    same = [a.folder == b.folder for a, b in zip(here.cells, there.cells, strict=True)]
+    assert same == [True, False, True], "no device does anything of its own with plain or tinted images"
+    rows = {}
+    for work in (here, there):
+        for part in work.passes:
+            for result in run_pass(part, options=Options(device="cpu", batch_size=64)):
+                assert result.status == "ok", result.error
+                noted = any("on the device" in warning for warning in result.warnings)
+                assert noted == (work is there and result.shift == "digits/contrast/3")
+                rows[work is there, result.shift] = result.accuracy
+    # Contrast is exact on a device: the same pixels, and so the same answers.
+    assert rows[True, "digits/contrast/3"] == rows[False, "digits/contrast/3"]

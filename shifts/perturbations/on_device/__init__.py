@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shifts.allocation import keep_freed_memory
 from shifts.registry import resolve
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def perturb_on(
     """
     import torch
 
+    keep_freed_memory()  # draws of each image are such blocks
     target = torch.device(device)
     groups: dict[tuple[int, ...], list[int]] = {}
     for i, image in enumerate(images):
