@@ -22,6 +22,7 @@ from shifts.spec import SHIFTS, SOURCES, ShiftSpec
 if TYPE_CHECKING:
     from shifts.local import Record
 
+NVJPEG = "decoded by nvJPEG: pixels differ from those that published numbers were measured on"
 ON_DEVICE = "perturbed on the device: a few values in ten thousand differ from the reference by a level"
 
 
@@ -60,6 +61,7 @@ class Cell:
     Attributes:
         notes: on the local copy of the images, and on how they are perturbed.
         on_device: perturb where the model runs (``shifts.perturbations.on_device``).
+        nvjpeg: decode on the GPU (``benchmark.gpu_decoding``).
     """
 
     contestant: Contestant
@@ -70,6 +72,7 @@ class Cell:
     notes: tuple[str, ...]
     folder: Path
     on_device: bool = False
+    nvjpeg: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +165,7 @@ def plan(
     data_dir: Path | None = None,
     skip_unfit: bool = False,
     on_device: bool = False,
+    nvjpeg: bool = False,
 ) -> Plan:
     """Cells of every model on every shift, without those that are finished on disk.
 
@@ -169,6 +173,7 @@ def plan(
         skip_unfit: leave out pairs whose label spaces do not fit instead of refusing them: for models that
             each come with a suite of their own.
         on_device: perturb images on the models' device; what differs by that has digests of its own.
+        nvjpeg: decode files on the GPU; likewise, for all sources that are not bundled.
 
     Raises:
         LabelSpaceError: a model does not fit a shift.
@@ -187,7 +192,10 @@ def plan(
         identity, there = shift.digest(content), on_device and perturbed_on_device(shift)
         if there:
             identity = digest({"shift": identity, "on_device": VERSION})
+        if by_gpu := nvjpeg and not source.bundled:
+            identity = digest({"shift": identity, "decoder": "nvjpeg"})
         notes = () if record is None else copy_notes(record)
+        notes = (*notes, *([ON_DEVICE] if there else []), *([NVJPEG] if by_gpu else []))
         cells += [
             Cell(
                 contestant=one,
@@ -195,9 +203,10 @@ def plan(
                 shift=shift,
                 shift_digest=identity,
                 content=content,
-                notes=(*notes, *([ON_DEVICE] if there else [])),
+                notes=notes,
                 folder=store.cell(one.spec.name, model_digest, shift=shift.name, shift_digest=identity),
                 on_device=there,
+                nvjpeg=by_gpu,
             )
             for one in fitting
         ]

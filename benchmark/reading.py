@@ -9,7 +9,7 @@ import dataclasses
 import os
 import traceback
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from shifts.data import Examples
 
     Pixels = NDArray[np.uint8]
+    Decoder = Callable[[Sequence[bytes | Pixels]], Sequence[Pixels | None]]
     Positions = NDArray[np.int64]
     Mask = NDArray[np.bool_]
 
@@ -145,6 +146,7 @@ class Reader:
         cached: take images that are in the cache.
         fill: put into it what is not.
         pin: keep prepared images where a GPU copies them from while it works.
+        decoder: decodes what it can of a list of files; the rest is decoded here.
     """
 
     def __init__(
@@ -157,8 +159,9 @@ class Reader:
         cached: bool,
         fill: bool,
         pin: bool = False,
+        decoder: Decoder | None = None,
     ) -> None:
-        self._pin = pin
+        self._pin, self._decoder = pin, decoder
         self._examples, self._decoded, self._geometries = examples, decoded, geometries
         self._kept: dict[Preprocess, Kept] = {}
         self._filling: dict[Preprocess, Filling] = {}
@@ -289,10 +292,12 @@ class Reader:
         decoded: dict[int, Pixels] = {}
         shapes: dict[Preprocess, list[Pixels]] = {geometry: [] for geometry in cold}
         failed: dict[Preprocess, Exception] = {}
+        ready = self._decoded_elsewhere(chunk, places) if kept is None else list(kept)
         for number, place in enumerate(places):
             try:
-                position = int(chunk.positions[place])
-                image = self._examples.opened(position) if kept is None else kept[number]
+                image = ready[number] if ready else None
+                if image is None:
+                    image = self._examples.opened(int(chunk.positions[place]))
             except Exception as error:
                 if _cuttable(error, places):
                     raise
@@ -319,6 +324,15 @@ class Reader:
                 self._prepare(
                     chunk, geometry, chunk.positions[readable], failed.get(geometry, shapes[geometry])
                 )
+
+    def _decoded_elsewhere(self, chunk: Chunk, places: Sequence[int]) -> Sequence[Pixels | None]:
+        """What the decoder makes of the files; nothing where there is none, or a file cannot be read."""
+        if self._decoder is None:
+            return []
+        try:
+            return self._decoder([self._examples.payloads[int(chunk.positions[place])] for place in places])
+        except (OSError, CorruptDataError):
+            return []  # read one by one, the file is told that cannot be
 
     def _fill_decoded(self, chunk: Chunk, images: Mapping[int, Pixels]) -> None:
         """Decoded images go into the cache only where all have one size."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from benchmark.claiming import claimed
+from benchmark.gpu_decoding import GpuDecoder
 from benchmark.lineup import Entrant, Lineup
 from benchmark.memory import in_halves, out_of_memory
 from benchmark.planning import Cell, Pass
@@ -24,6 +25,7 @@ from models_zoo.devices import pick_device
 from models_zoo.loading import load_spec
 from models_zoo.preprocessing import prepare, prepare_there
 from shifts.data import Examples, Shift, load_examples
+from shifts.digest import digest
 from shifts.errors import UserError
 from shifts.labels import ANY
 
@@ -172,6 +174,11 @@ def _reader(streams: Sequence[Stream], examples: Examples, *, content: str, opti
     """What the streams need of the images: decoded for perturbations, prepared for the models otherwise."""
     live = _entrants(streams)
     several = len(set(map(id, live))) > 1
+    on_gpu = next((one.device for one in live if one.device is not None and one.device.type == "cuda"), None)
+    decoder = None
+    if any(track.cell.nvjpeg for stream in streams for track in stream.tracks):
+        decoder = GpuDecoder(on_gpu)
+        content = digest({"content": content, "decoder": decoder.version})
     forms: dict[Preprocess, list[Wanted]] = {}
     for stream in streams:
         for geometry, models in () if stream.perturbed else stream.geometries.items():
@@ -183,7 +190,8 @@ def _reader(streams: Sequence[Stream], examples: Examples, *, content: str, opti
         geometries={geometry: Wanted.union(parts) for geometry, parts in forms.items()},
         cached=options.image_cache is not False,
         fill=several if options.image_cache is None else options.image_cache,
-        pin=any(one.device is not None and one.device.type == "cuda" for one in live),
+        pin=on_gpu is not None,
+        decoder=decoder,
     )
 
 

@@ -89,6 +89,10 @@ def evaluate(
             help="Keep decoded, resized images for the next model; default: what several models saw.",
         ),
     ] = None,
+    decode: Annotated[
+        Literal["cpu", "nvjpeg"],
+        typer.Option(help="Who decodes JPEG files; nvjpeg, a GPU's decoder, gives other pixels."),
+    ] = "cpu",
     perturb_on: Annotated[
         Literal["cpu", "device"],
         typer.Option(help="Where corruptions are made; a device is faster, and differs in the last level."),
@@ -195,6 +199,7 @@ def evaluate(
         data_dir=data_dir,
         skip_unfit=not shift and suite is None,
         on_device=perturb_on == "device",
+        nvjpeg=decode == "nvjpeg",
     )
     measured = dict(work.finished)
     if work.passes:
