@@ -90,6 +90,12 @@ def normalise(images: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
     """uint8 (B, 3, h, w) → float32: scaled to [0, 1], then (x − mean) / std, in torchvision's order."""
     mean = _channels(preprocess.mean, images.device)
     std = _channels(preprocess.std, images.device)
+    number, channels, height, width = images.shape
+    if images.device.type == "cpu" and images.is_contiguous(memory_format=torch.channels_last):
+        # The same sums a line of pixels at a time: a CPU is three times as fast over long rows as over three.
+        rows = images.permute(0, 2, 3, 1).reshape(number, height, width * channels).to(torch.float32)
+        rows.div_(255).sub_(mean.flatten().repeat(width)).div_(std.flatten().repeat(width))
+        return rows.view(number, height, width, channels).permute(0, 3, 1, 2)
     return images.to(torch.float32).div_(255).sub_(mean).div_(std)
 
 

@@ -338,3 +338,15 @@ def _spec(preprocess: Preprocess) -> ModelSpec:
         source="none",
         suite="imagenet-val",
     )
+
+
+def test_pixels_are_normalised_to_the_same_bits_in_every_layout() -> None:
+    draw = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (3, 3, 5, 7), dtype=torch.uint8, generator=draw)
+    preprocess = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (preprocess.mean, preprocess.std))
+    expected = (images.float() / 255 - mean) / std
+    for layout in (torch.contiguous_format, torch.channels_last):
+        found = normalise(images.to(memory_format=layout), preprocess)
+        assert torch.equal(found, expected)
+        assert found.is_contiguous(memory_format=layout)
