@@ -169,10 +169,10 @@ def main() -> int:
         child(sys.argv[2:])
         return 0
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--smoke", action="store_true", help="300 images once: does the script still run?")
+    parser.add_argument("--smoke", action="store_true", help="40 images once: does the script still run?")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     chosen = parser.parse_args()
-    number, repeats = (300, 1) if chosen.smoke else (10_000, 2)
+    number, repeats = (40, 1) if chosen.smoke else (10_000, 2)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         found = measure(folder, number, repeats)
