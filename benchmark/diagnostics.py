@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from benchmark.lines import BaselineFit, coordinates
+from benchmark.lines import MIN_MODELS, BaselineFit, coordinates, pair_slopes
 from benchmark.scales import Floats, from_scale
 from shifts.errors import FitError
 
@@ -35,18 +35,58 @@ def influences(fit: BaselineFit) -> tuple[Influence, ...]:
     Raises:
         FitError: the fit has only four members, so none can be left out.
     """
+    if fit.n_models <= MIN_MODELS:
+        raise FitError(
+            f"no member of a line through {fit.n_models} models can be left out",
+            hint="evaluate more models on both",
+        )
     x, y = coordinates(fit)
     leverage = 1 / fit.n_models + (x - fit.x_mean) ** 2 / fit.sxx
     residual = y - fit.intercept - fit.slope * x
+    if fit.method == "theil-sen":
+        slopes = _medians_without(x, y)
+    else:
+        slopes = _slopes_without(fit, x, leverage, residual)
     return tuple(
-        Influence(
-            model=point.model,
-            leverage=float(leverage[row]),
-            residual=float(residual[row]),
-            slope_without=fit.without(point.model).slope,
+        Influence(model=point.model, leverage=one, residual=rest, slope_without=slope)
+        for point, one, rest, slope in zip(
+            fit.members, leverage.tolist(), residual.tolist(), slopes.tolist(), strict=True
         )
-        for row, point in enumerate(fit.members)
     )
+
+
+def _slopes_without(fit: BaselineFit, x: Floats, leverage: Floats, residual: Floats) -> Floats:
+    """Least-squares slope without each member (Cook and Weisberg 1982, section 2.2), float64 (M,).
+
+    It is slope - (x - mean) residual / (sxx (1 - leverage)). Leverages sum to 2, so three members at most
+    have more than 1/2: they are left out in earnest, where the formula would divide by next to nothing.
+    """
+    heavy = leverage > 0.5
+    change = (x - fit.x_mean) * residual / (fit.sxx * np.where(heavy, 1.0, 1 - leverage))
+    slopes: Floats = fit.slope - change
+    for row in np.flatnonzero(heavy).tolist():
+        slopes[row] = fit.without(fit.members[row].model).slope
+    return slopes
+
+
+def _medians_without(x: Floats, y: Floats) -> Floats:
+    """Median slope of the pairs that lack each member, float64 (M,), from one sort of all slopes."""
+    slopes, first, second = pair_slopes(x, y)
+    order = np.argsort(slopes, kind="stable")
+    slopes = slopes[order]
+    # Each member's pairs by their places among the sorted slopes: all of them in one array, cut at starts.
+    owner = np.stack([first[order], second[order]], axis=1).ravel()
+    places = np.argsort(owner, kind="stable") // 2
+    starts = np.searchsorted(np.sort(owner), np.arange(x.size + 1))
+    medians = np.empty_like(x)
+    for row in range(x.size):
+        gone = places[starts[row] : starts[row + 1]]
+        # How many of the remaining slopes lie before each one that is gone; it never falls.
+        before = gone - np.arange(gone.size)
+        left = slopes.size - gone.size
+        middle = np.array([(left - 1) // 2, left // 2])
+        medians[row] = slopes[middle + np.searchsorted(before, middle, side="right")].mean()
+    return medians
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

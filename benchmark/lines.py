@@ -307,10 +307,7 @@ def fit_baseline(
             hint="a line needs models of different accuracy: add weaker and stronger ones",
         )
     if method == "theil-sen":
-        first, second = np.triu_indices(len(x), k=1)
-        apart = x[first] != x[second]
-        rise, run = (y[second] - y[first])[apart], (x[second] - x[first])[apart]
-        slope = float(np.median(rise / run))
+        slope = float(np.median(pair_slopes(x, y)[0]))
         intercept = float(np.median(y - slope * x))
     else:
         slope = float((x - x_mean) @ (y - y.mean())) / sxx
@@ -351,6 +348,14 @@ def coordinates(fit: BaselineFit) -> tuple[Floats, Floats]:
     """Reference and shift accuracies of the members on the fit's scale, float64 (M,) each."""
     x = transformed([(point.reference_accuracy, point.reference_n) for point in fit.members], fit.scale)
     return x, transformed([(point.shift_accuracy, point.shift_n) for point in fit.members], fit.scale)
+
+
+def pair_slopes(x: Floats, y: Floats) -> tuple[Floats, Counts, Counts]:
+    """Slopes of the P pairs of points of different x, float64 (P,), and the rows of the two points of each."""
+    first, second = np.triu_indices(len(x), k=1)
+    apart = x[first] != x[second]
+    first, second = first[apart], second[apart]
+    return (y[second] - y[first]) / (x[second] - x[first]), first, second
 
 
 def _boundary_rule(members: Sequence[BaselinePoint], scale: Scale) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from benchmark.diagnostics import influences, knee_test
-from benchmark.lines import fit_baseline
+from benchmark.lines import Method, fit_baseline
 from benchmark.scales import Scale
 from shifts.errors import FitError
 from tests.benchmark.made_lines import (
@@ -193,7 +193,7 @@ def test_leaving_one_out_agrees_with_the_leverage_formula() -> None:
     for influence, member in zip(found, fit.members, strict=True):
         without = fit.without(member.model)
         assert without.n_models == fit.n_models - 1
-        assert without.slope == influence.slope_without
+        assert without.slope == pytest.approx(influence.slope_without, rel=1e-12)
         assert without.excluded[-1].model == member.model
         x, y = special.ndtri(member.reference_accuracy), special.ndtri(member.shift_accuracy)
         left_out_residual = y - without.intercept - without.slope * x
@@ -202,6 +202,27 @@ def test_leaving_one_out_agrees_with_the_leverage_formula() -> None:
         fit.without("stranger")
     with pytest.raises(FitError):
         fitted(scattered(4)).without("m0")
+
+
+@pytest.mark.parametrize("method", ["least-squares", "theil-sen"])
+def test_slopes_without_a_member_are_those_of_the_lines_through_the_others(method: Method) -> None:
+    rng = np.random.default_rng(1)
+    # Ties in x, one member that holds the line nearly alone, and an even and an odd number of pairs.
+    for count in (5, 6, 41):
+        x = np.round(rng.normal(0, 0.3, count), 1)
+        x[-1] = 3.0
+        y = 0.8 * x - 0.3 + rng.normal(0, 0.1, count)
+        fit = fitted(points_of(zip(special.ndtr(x), special.ndtr(y), strict=True)), method=method)
+        found = [influence.slope_without for influence in influences(fit)]
+        wanted = [fit.without(member.model).slope for member in fit.members]
+        assert found == pytest.approx(wanted, rel=1e-12, abs=1e-13)
+        if method == "theil-sen":
+            assert found == wanted
+
+
+def test_none_of_four_members_can_be_left_out() -> None:
+    with pytest.raises(FitError, match="left out"):
+        influences(fitted(scattered(4)))
 
 
 def test_a_knee_is_found_where_there_is_one() -> None:
