@@ -351,7 +351,7 @@ def coordinates(fit: BaselineFit) -> tuple[Floats, Floats]:
 
 
 def pair_slopes(x: Floats, y: Floats) -> tuple[Floats, Counts, Counts]:
-    """Slopes of the P pairs of points of different x, float64 (P,), and the rows of the two points of each."""
+    """Slopes of the P pairs of points of different x, float64 (P,), and the rows of each pair's points."""
     first, second = np.triu_indices(len(x), k=1)
     apart = x[first] != x[second]
     first, second = first[apart], second[apart]
