@@ -23,14 +23,16 @@ from leaderboard.keys import Keys
 from leaderboard.lints import Known
 from leaderboard.log import NAME, START, Event, Line, append, read_log
 from leaderboard.report import TIERS, Tier, VerificationReport
-from leaderboard.table import Answers, decode
+from leaderboard.table import Answers, decode, right_answers
 from leaderboard.verify import verify
 from shifts.errors import CorruptDataError, ResultsError, UnknownNameError, UserError
 from shifts.local import write_atomic
 from shifts.spec import SHIFTS
 
 if TYPE_CHECKING:
+    import numpy as np
     from filelock import FileLock
+    from numpy.typing import NDArray
 
 SHIPPED = Path(__file__).resolve().parent / "entries"
 REPORT, BUNDLE = "report.json", "bundle.zip"
@@ -101,14 +103,15 @@ class Board:
         lines = self.log()
         added = [line.entry for line in lines if line.event == "add"]
         entries = {name: self._entry(name) for name in added}
+        events: dict[str, list[Line]] = {}
+        for line in lines:
+            events.setdefault(line.entry, []).append(line)
+        digests: dict[tuple[str, str], str] = {}
         current: dict[str, str] = {}
         for entry in entries.values():
             current |= {one.shift: one.shift_digest for one in entry.shifts}
         replaced = {entry.supersedes: name for name, entry in entries.items() if entry.supersedes is not None}
-        return [
-            self._standing(entries[name], [line for line in lines if line.entry == name], current, replaced)
-            for name in added
-        ]
+        return [self._standing(entries[name], events[name], current, replaced, digests) for name in added]
 
     def get(self, name: str) -> BoardEntry:
         """An entry by its id, or by the beginning of it where that is enough.
@@ -137,9 +140,18 @@ class Board:
 
     def answers(self, name: str, shift: str) -> Answers | None:
         """An entry's predictions on a shift, or None where it has none."""
+        data = self._table(name, shift)
+        return None if data is None else decode(data)
+
+    def right_answers(self, name: str, shift: str) -> NDArray[np.bool_] | None:
+        """``answers(...).correct``, bool (N,), without reading the rest; None where it has none."""
+        data = self._table(name, shift)
+        return None if data is None else right_answers(data)
+
+    def _table(self, name: str, shift: str) -> bytes | None:
         container = open_container(self.bundle(name))
         file = table_name(shift)
-        return decode(container.read(file)) if file in container.members else None
+        return container.read(file) if file in container.members else None
 
     def known(self, *, before: str | None = None) -> list[Known]:
         """The entries that a submission is compared with.
@@ -288,6 +300,7 @@ class Board:
         lines: Sequence[Line],
         current: Mapping[str, str],
         replaced: Mapping[str, str],
+        digests: dict[tuple[str, str], str],
     ) -> BoardEntry:
         withdrawn = [line.note for line in lines if line.event == "withdraw"]
         status: Status = "active"
@@ -303,7 +316,7 @@ class Board:
             tier=tier,
             status=status,
             reason=reason,
-            incomparable=dict(_incomparable(entry, current)),
+            incomparable=dict(_incomparable(entry, current, digests)),
             events=tuple(lines),
         )
 
@@ -365,10 +378,15 @@ class Board:
         return FileLock(self.folder / ".lock")
 
 
-def _incomparable(entry: Entry, current: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _incomparable(
+    entry: Entry, current: Mapping[str, str], digests: dict[tuple[str, str], str]
+) -> Iterator[tuple[str, str]]:
+    """Shift and reason; ``digests`` keeps those of this version by (shift, content), filled on the way."""
     for one in entry.shifts:
-        spec = SHIFTS.get(one.shift) if one.shift in SHIFTS else None
-        if spec is None or spec.digest(one.content) != one.shift_digest:
+        key = (one.shift, one.content)
+        if key not in digests:
+            digests[key] = SHIFTS.get(one.shift).digest(one.content) if one.shift in SHIFTS else ""
+        if digests[key] != one.shift_digest:
             yield one.shift, "this version has another definition of the shift, or none"
         elif current[one.shift] != one.shift_digest:
             yield one.shift, "newer entries are measured on another revision of the data"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
 import types
@@ -155,6 +156,10 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number")
 
 
+# Resolving the annotations takes longer than reading an object by them.
+_hints = functools.cache(typing.get_type_hints)
+
+
 def read_dataclass(kind: type, document: Any, where: str) -> Any:
     """A dataclass of this package from its JSON object; nothing unknown, nothing of another type.
 
@@ -163,7 +168,7 @@ def read_dataclass(kind: type, document: Any, where: str) -> Any:
     """
     if not isinstance(document, dict):
         raise ResultsError(f"{where} is not an object")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     fields = {one.name: one for one in dataclasses.fields(kind)}
     unknown = sorted(set(document) - set(fields))
     if unknown:

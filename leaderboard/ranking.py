@@ -26,8 +26,6 @@ from shifts.spec import SHIFTS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from leaderboard.table import Answers
-
     Floats = NDArray[np.float64]
 
 SCHEMA_VERSION = 1
@@ -84,7 +82,9 @@ def rank(
     images = 0
     for name in shifts:
         spec = SHIFTS.get(name)
-        ids = _answers(board, ranked[0], name).example_ids
+        first = board.answers(ranked[0].id, name)
+        assert first is not None, "entries of a suite have all its shifts"
+        ids = first.example_ids
         key = (spec.source, spec.split)
         place, weights = draws.get(key) or _draw([], rng)
         if any(example not in place for example in ids):
@@ -92,7 +92,8 @@ def rank(
         block = np.array([place[example] for example in ids])
         right = np.zeros((len(ranked), len(weights)), dtype=np.float32)
         for number, entry in enumerate(ranked):  # one entry's answers at a time: all of them would not fit
-            correct = _answers(board, entry, name).correct
+            correct = board.right_answers(entry.id, name)
+            assert correct is not None, "entries of a suite have all its shifts"
             right[number] = _sums(correct, block, len(weights))
             exact[number] += correct.mean()
         drawn += (right @ weights) / (_sums(np.ones(len(block)), block, len(weights)) @ weights)
@@ -121,12 +122,6 @@ def rank(
             ),
         )
     return result
-
-
-def _answers(board: Board, entry: Entry, shift: str) -> Answers:
-    found = board.answers(entry.id, shift)
-    assert found is not None, "entries of a suite have all its shifts"
-    return found
 
 
 def _places(scores: Floats) -> NDArray[np.int64]:

@@ -194,6 +194,27 @@ def _wrong_columns(types: Mapping[str, Any], columns: int) -> list[str]:
     return found
 
 
+def right_answers(data: bytes) -> NDArray[np.bool_]:
+    """``decode(data).correct``, bool (N,), from the two columns that say it: a board reads many files for it.
+
+    Raises:
+        ResultsError: the pages are damaged, or a value is missing.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = ["label", "class_1"]
+    try:
+        table = pq.ParquetFile(io.BytesIO(data)).read(columns=names, use_threads=False)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ResultsError(f"its rows cannot be read: {str(error)[:200]}") from error
+    missing = [name for name in names if table.column(name).null_count]
+    if missing:
+        raise ResultsError(f"column {missing[0]!r} has missing values")
+    label, first = (table.column(name).to_numpy() for name in names)
+    return np.asarray(label == first)
+
+
 def decode(data: bytes) -> Answers:
     """Rows of a file that ``look`` found nothing wrong with.
 

@@ -98,6 +98,7 @@ class _Pages:
         self.shifts = dict(sorted(shifts.items()))
         self.total = 1 + len(suites) + len(self.shifts) + sum(len(suite.rows) for suite in suites)
         self.done, self.progress = 0, progress
+        self.registered = frozenset(SUITES.names())
         log = board.log()
         self.common = {
             "suites": [{"name": suite.name, "href": _suite_href(suite)} for suite in suites],
@@ -152,7 +153,7 @@ class _Pages:
             report=report,
             curves=severity_curves(order, row.cells),
             calibration=reliability_note(row.cells),
-            command=_command(suite, row),
+            command=_command(row, suite.name, "--suite" if suite.name in self.registered else "--shift"),
         )
 
     def _shift(self, spec: ShiftSpec) -> None:
@@ -218,16 +219,14 @@ def _card(suite: SiteSuite) -> dict[str, Any]:
     }
 
 
-def _command(suite: SiteSuite, row: SiteRow) -> str:
-    """How to measure it again: one line that can be pasted."""
+def _command(row: SiteRow, asked: str, kind: str) -> str:
+    """How to measure it again: one line that can be pasted; ``kind`` is the option that takes ``asked``."""
     import shlex
 
     name = row.name if row.entry is not None else (row.origin.library_key if row.origin else "")
     if not name:
         return ""
-    kind = "--suite" if suite.name in SUITES.names() else "--shift"
-    asked = f"{kind} {shlex.quote(suite.name)}"
-    return f"robustbench-shift eval --model {shlex.quote(name)} {asked}"
+    return f"robustbench-shift eval --model {shlex.quote(name)} {kind} {shlex.quote(asked)}"
 
 
 def _environment() -> Environment:

@@ -179,6 +179,19 @@ def test_ranks_agree_with_a_bootstrap_written_out(board: Board) -> None:
     assert score.low == pytest.approx(low, abs=0.006) and score.high == pytest.approx(high, abs=0.006)
 
 
+def test_right_answers_read_alone_are_those_of_all_that_is_read(board: Board) -> None:
+    for one in board.entries():
+        for shift in one.entry.shifts:
+            whole, alone = (
+                board.answers(one.entry.id, shift.shift),
+                board.right_answers(one.entry.id, shift.shift),
+            )
+            assert whole is not None and alone is not None
+            assert 0 < alone.mean() < 1
+            np.testing.assert_array_equal(alone, whole.correct)
+    assert board.right_answers(board.entries()[0].entry.id, "cifar10.1") is None
+
+
 def test_published_numbers_are_claims_with_their_source() -> None:
     rows = list(claimed_rows(shift="cifar10.1/v6"))
     assert len(rows) == 30
