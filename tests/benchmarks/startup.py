@@ -1,21 +1,27 @@
-"""How long the program takes to say anything, against the smallest Typer + Rich program.
+"""How long every command takes to say anything, against the smallest Typer + Rich program.
 
 ``python tests/benchmarks/startup.py [--smoke] [--json FILE]`` times, turn by turn in one run, ``--help`` of a
-two-command Typer program with ``--help``, ``list models`` and ``list shifts`` of this one, and prints ratios.
+two-command Typer program, ``--help`` of each command of this one, and the commands that only look things up.
+Each is a ratio to the first. None of them may import torch.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from statistics import median
+from typing import Any
 
-LIMIT = 2.0
+from common import ROOT, Limit, arguments, compiled, finish, turns
+
+LIMIT, TURNS = 2.0, 6  # the first turn fills the bytecode and the disk cache
+EMPTY = "an empty folder"
 MINIMAL = '''
 import typer
 from rich.console import Console
@@ -34,40 +40,80 @@ def two(number: int = 2) -> None:
 
 app()
 '''
-OURS = {"--help": ["--help"], "list models": ["list", "models"], "list shifts": ["list", "shifts"]}
+# What the installed script runs, and whether torch came along.
+OURS = """
+import sys
+from benchmark.cli import run
 
-
-def seconds(command: list[str]) -> float:
-    start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
+code = run(sys.argv[1:])
+sys.exit("torch was imported" if "torch" in sys.modules else code)
+"""
+# What looks things up, and the exit code it leaves with: 2 is a user's mistake.
+CHEAP = {
+    "list models": 0,
+    "list shifts": 0,
+    "list suites": 0,
+    "list sources": 0,
+    "show digits": 0,
+    f"report --results {EMPTY}": 2,
+}
 
 
 def main() -> int:
-    """Measure, print, and say by the exit code whether the limit is kept."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--smoke", action="store_true", help="once each: does the script still run?")
-    parser.add_argument("--json", type=Path, help="also write the figures here")
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        minimal = Path(scratch) / "minimal.py"
-        minimal.write_text(MINIMAL)
-        commands = {"minimal --help": [sys.executable, str(minimal), "--help"]}
-        # The installed script imports the same module; calling it through -m adds nothing measurable.
-        commands |= {name: [sys.executable, "-m", "benchmark.cli", *rest] for name, rest in OURS.items()}
-        times: dict[str, list[float]] = {name: [] for name in commands}
-        for turn in range(1 if chosen.smoke else 12):
-            for name, command in commands.items():
-                taken = seconds(command)
-                if turn or chosen.smoke:  # the first turn fills the disk cache
-                    times[name].append(taken)
-    medians = {name: statistics.median(taken) for name, taken in times.items()}
+    """Measure, print, and say by the exit code whether the limits are kept."""
+    chosen = arguments(__doc__, smoke="four commands once each")
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        (scratch / "empty").mkdir()
+        environment = {**os.environ, **compiled(scratch), "PYTHONPATH": str(ROOT)}
+        environment["ROBUSTBENCH_SHIFT_CACHE"] = str(scratch / "cache")
+        jobs = dict(_jobs(scratch, environment, most=3 if chosen.smoke else None))
+        times = turns(jobs, 1 if chosen.smoke else TURNS)
+    medians = {name: median(taken[1:] or taken) for name, taken in times.items()}
     base = medians["minimal --help"]
-    for name, median in medians.items():
-        print(f"{name:15s} {1000 * median:7.0f} ms  {median / base:5.2f}x (limit {LIMIT})")
-    if chosen.json:
-        chosen.json.write_text(json.dumps(medians, indent=1))
-    return 0 if chosen.smoke or max(medians.values()) <= LIMIT * base else 1
+    found = {name: {"ms": 1000 * taken, "ratio": taken / base} for name, taken in medians.items()}
+    limits = {(name, "ratio"): Limit(at_most=LIMIT) for name in found if name != "minimal --help"}
+    return finish(found, limits, chosen)
+
+
+def _jobs(
+    scratch: Path, environment: Mapping[str, str], *, most: int | None
+) -> Iterator[tuple[str, Callable[[], float]]]:
+    run = partial(_seconds, environment=environment)
+    yield "minimal --help", partial(run, [sys.executable, "-c", MINIMAL, "--help"])
+    ours = [sys.executable, "-c", OURS]
+    for name in _commands()[:most]:
+        yield f"{name} --help".strip(), partial(run, [*ours, *name.split(), "--help"])
+    for line, code in list(CHEAP.items())[-1 if most else 0 :]:
+        words = [str(scratch / "empty") if word == EMPTY else word for word in _words(line)]
+        yield line, partial(run, [*ours, *words], code=code)
+
+
+def _commands() -> list[str]:
+    """The program and all commands below it, as they are typed."""
+    import typer
+
+    from benchmark.cli import app
+
+    def below(command: Any, name: str) -> Iterator[str]:
+        yield name
+        for word, inner in getattr(command, "commands", {}).items():
+            yield from below(inner, f"{name} {word}".strip())
+
+    return list(below(typer.main.get_command(app), ""))
+
+
+def _words(line: str) -> list[str]:
+    head, found, _ = line.partition(EMPTY)
+    return [*head.split(), *([EMPTY] if found else [])]
+
+
+def _seconds(command: list[str], *, environment: Mapping[str, str], code: int = 0) -> float:
+    start = time.perf_counter()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    taken = time.perf_counter() - start
+    assert done.returncode == code, f"{command[3:]}: {done.returncode}\n{done.stderr}"
+    return taken
 
 
 if __name__ == "__main__":

@@ -1,0 +1,30 @@
+"""What every command leaves unimported while it only says how it is used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+# The heaviest of what the package depends on: each takes longer to import than all help texts to print.
+HEAVY = ("torch", "sklearn", "matplotlib", "pandas", "scipy")
+PROGRAM = f"""
+import sys
+import typer
+from benchmark.cli import app, run
+
+def below(command, words):
+    yield words
+    for word, inner in getattr(command, "commands", {{}}).items():
+        yield from below(inner, [*words, word])
+
+asked = list(below(typer.main.get_command(app), []))
+codes = [run([*words, "--help"]) for words in asked]
+came = [name for name in {HEAVY} if name in sys.modules]
+print(len(asked), set(codes), came, file=sys.stderr)
+sys.exit(0 if len(asked) > 30 and set(codes) == {{0}} and not came else 1)
+"""
+
+
+def test_no_help_of_any_command_imports_what_is_heavy() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
