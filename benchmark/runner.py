@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from benchmark.chunks import Chunk, Wanted
 from benchmark.claiming import claimed
 from benchmark.gpu_decoding import GpuDecoder
 from benchmark.lineup import Entrant, Lineup
 from benchmark.memory import in_halves, out_of_memory
 from benchmark.planning import Cell, Pass
-from benchmark.reading import Chunk, Reader, Wanted, workers_for
+from benchmark.reading import Reader, workers_for
 from benchmark.store import finished_result
 from benchmark.track import Stream, Track, contained, places_of, rows_of, streams_of
 from benchmark.turns import Turns

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.chunks import Wanted, geometry_of
 from benchmark.faults import describe
 from benchmark.metrics import evaluate
 from benchmark.planning import Cell
 from benchmark.predictions import Header, read_predictions, score
 from benchmark.provenance import model_card, provenance
-from benchmark.reading import Wanted, geometry_of
 from benchmark.result import Result
 from benchmark.store import CellWriter
 from models_zoo.heads import lacking

@@ -10,9 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmark.chunks import Wanted, geometry_of
 from benchmark.cli import run
 from benchmark.gpu_decoding import GpuDecoder
-from benchmark.reading import Reader, Wanted, geometry_of
+from benchmark.reading import Reader
 from models_zoo.spec import Preprocess
 from shifts.data import Examples
 from shifts.errors import UserError

@@ -23,6 +23,7 @@ from PIL import Image
 
 import benchmark.image_filling
 import benchmark.reading
+from benchmark.chunks import NOTHING, RAW, Wanted, geometry_of
 from benchmark.cli import run
 from benchmark.image_cache import (
     VARIABLE,
@@ -37,7 +38,7 @@ from benchmark.image_cache import (
 from benchmark.image_filling import Filling
 from benchmark.planning import contestant, plan
 from benchmark.predictions import read_predictions
-from benchmark.reading import IN_TURNS, NOTHING, RAW, Reader, Wanted, geometry_of, workers_for
+from benchmark.reading import IN_TURNS, Reader, workers_for
 from benchmark.runner import Options, run_pass
 from benchmark.store import PREDICTIONS, Store
 from models_zoo.loading import build_model

@@ -12,11 +12,12 @@ import torch
 
 import benchmark.runner
 import benchmark.turns
+from benchmark.chunks import Wanted
 from benchmark.cli.evaluate import weights_at_hand
 from benchmark.lineup import Entrant, Lineup, free_memory
 from benchmark.memory import in_halves
 from benchmark.planning import Plan, plan
-from benchmark.reading import Reader, Wanted
+from benchmark.reading import Reader
 from benchmark.runner import Options, run_pass
 from benchmark.store import PREDICTIONS, Store
 from models_zoo.classifier import TorchClassifier
