@@ -8,6 +8,7 @@ predictions when they are read.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.away import Away, away, put_away
-from benchmark.store import PREDICTIONS, RESULT, SHARDS, Store, finished_result, held_shards, shard_name
+from benchmark.result import RESULT
+from benchmark.store import PREDICTIONS, SHARDS, Store, finished_result, held_shards, shard_name
 from shifts.digest import digest
 from shifts.errors import ResultsError, UserError
 from shifts.local import cache_home, write_atomic
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 # Where an object appears whole or not at all when it is put; elsewhere it is renamed to appear so.
 _ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory"})
+# What others have put into a store is taken by these names alone: no other path can come of it.
+_CELL_RESULT = re.compile(rf"[^/\\]*@[^/\\]*/[^/\\]*@[^/\\]*/{re.escape(RESULT)}")
+_SHARD = re.compile(r"\d{12}\.parquet")
 PAUSE = 10.0  # seconds between two looks for shards to put
 
 
@@ -110,7 +115,7 @@ class SharedStore(Store):
         """Fetch every result that is new or has changed; predictions are fetched when they are read."""
         listed = self._list("")
         for key in sorted(listed):
-            if key.endswith(f"/{RESULT}") and key.count("/") == 2:
+            if _CELL_RESULT.fullmatch(key):
                 self._pull(self.root / Path(key).parent, listed)
 
     def put_shard(self, folder: Path, start: int, data: bytes) -> None:
@@ -173,7 +178,9 @@ class SharedStore(Store):
     def _fetch_shards(self, folder: Path) -> set[str]:
         """Bring the store's shards of a cell here; gives the names of those that it has."""
         prefix = f"{folder.parent.name}/{folder.name}/{SHARDS}/"
-        listed = {key[len(prefix) :] for key in self._list(folder.parent.name) if key.startswith(prefix)}
+        keys = self._list(folder.parent.name)
+        names = {key[len(prefix) :] for key in keys if key.startswith(prefix)}
+        listed = {name for name in names if _SHARD.fullmatch(name)}
         for name in listed:
             if not (folder / SHARDS / name).is_file():
                 write_atomic(folder / SHARDS / name, self._files.cat_file(f"{self._base}/{prefix}{name}"))

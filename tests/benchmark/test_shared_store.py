@@ -13,8 +13,9 @@ import pytest
 from benchmark.away import away, local_path, url_of
 from benchmark.cli import run
 from benchmark.predictions import read_predictions
+from benchmark.result import RESULT
 from benchmark.shared_store import SharedStore, put_whole
-from benchmark.store import PREDICTIONS, RESULT, SHARDS, Store, open_store, results_home
+from benchmark.store import PREDICTIONS, SHARDS, Store, open_store, results_home
 from shifts.errors import ResultsError, UserError
 
 CHOSEN = ["eval", "-m", "constant", "-s", "digits", "-s", "digits/pad", "--no-check"]
@@ -161,3 +162,22 @@ def read_predictions_of_nothing() -> None:
     path = Path(results_home(Path("memory://nothing/here"))) / "m@1" / "s@1" / PREDICTIONS
     put_away(path, Away(url="memory://nothing/there", state=""))
     fetch(path)
+
+
+def test_no_name_in_a_store_leads_out_of_its_copy(tmp_path: Path) -> None:
+    url = f"memory://{tmp_path.name}/hostile"
+    files, base = fsspec.core.url_to_fs(url)
+    assert run([*CHOSEN, "--results", url]) == 0
+    good = next(name for name in files.find(base) if name.endswith(RESULT))
+    cell = good.removeprefix(base).strip("/").removesuffix(f"/{RESULT}")
+    hostile = ["../../" + RESULT, f"{cell}/{SHARDS}/../../../../../planted.parquet", "a@1/../" + RESULT]
+    for name in hostile:  # past the file system's own tidying of paths
+        files.store[f"{base}/{name}"] = files.store[good]
+    store = SharedStore(url)
+    assert {f"/{name}" for name in hostile} <= {f"/{name}" for name in store._list("")}, "they are there"
+    before = {path for path in store.root.parent.parent.rglob("*") if store.root not in path.parents}
+    assert len(list(store.results())) == 2
+    store._listed[cell.partition("/")[0]] = store._list("")
+    assert not store._fetch_shards(store.root / cell)
+    after = {path for path in store.root.parent.parent.rglob("*") if store.root not in path.parents}
+    assert after == before
