@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from benchmark.faults import Described
 from benchmark.store import held_shards
-from benchmark.track import Track
+from benchmark.track import Elsewhere, Track
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,14 +24,6 @@ if TYPE_CHECKING:
     from shifts.data import Shift
 
     Rows = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """What a cell asks of a classifier besides its logits."""
-
-    device_name: str
-    notes: tuple[str, ...] = ()
 
 
 class Assembly:
@@ -140,9 +131,9 @@ class Assembly:
         Args:
             executor: who ran it, for the record.
         """
-        opened = Answered(device_name=self._device or "", notes=self._notes)
+        opened = Elsewhere(device_name=self._device or "", notes=self._notes)
         failure = None if self._error is None else Described(self._error)
-        track = Track(self.cell, failure or opened, self._shift)  # type: ignore[arg-type] # asked for no logits
+        track = Track(self.cell, failure or opened, self._shift)
         timing: dict[str, Any] = {
             "started": self._started,
             "pass_seconds": round(time.perf_counter() - self._clock, 3),

@@ -70,7 +70,7 @@ def fetch(path: Path) -> None:
     files, place = file_system(known.url)
     try:
         write_atomic(path, files.cat_file(place))
-    except Exception as error:
+    except Exception as error:  # libraries of stores raise errors of their own kinds
         raise ResultsError(f"cannot fetch {known.url}: {error}", hint="is the store reachable?") from error
 
 

@@ -62,7 +62,7 @@ def _lock(path: Path) -> BaseFileLock | None:
         lock.acquire(timeout=0)
     except Timeout:
         raise
-    except (OSError, NotImplementedError):
+    except (OSError, NotImplementedError):  # the second is filelock's, of a file system without locks
         return None  # a disk that is full, too, fails the cell by name when its rows are written
     return lock
 

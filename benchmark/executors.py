@@ -121,8 +121,8 @@ def settings_of(chosen: Executor, given: Sequence[str]) -> Any:
         UnknownNameError: a key that the executor does not know; lists those it does.
         UserError: a value of another type.
     """
-    kind = resolve(chosen.settings)
-    fields = {field.name.replace("_", "-"): field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    kind: Any = resolve(chosen.settings)
+    fields = {field.name.replace("_", "-"): field for field in dataclasses.fields(kind)}
     types = get_type_hints(kind)
     values: dict[str, Any] = {}
     for text in given:

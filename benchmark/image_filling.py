@@ -180,7 +180,7 @@ def _try_lock(folder: Path) -> BaseFileLock | None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder.with_name(f"{folder.name}.lock"), thread_local=False)
         lock.acquire(timeout=0)
-    except (OSError, NotImplementedError):  # a timeout is an OSError
+    except (OSError, NotImplementedError):  # a timeout is an OSError; the second as in claiming.py
         return None
     return lock
 

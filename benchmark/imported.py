@@ -19,7 +19,7 @@ from benchmark.class_words import Columns, Words, columns_for
 from benchmark.planning import Cell, Contestant
 from benchmark.predictions import score, score_classes
 from benchmark.store import Store
-from benchmark.track import Track
+from benchmark.track import Elsewhere, Track
 from models_zoo.spec import Family, ModelSpec, Preprocess
 from models_zoo.training_data import official
 from shifts.class_maps import NEVER, best_accepted
@@ -38,13 +38,6 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/+-]{0,99}")
 SHOWN = 4
 SUM_TOLERANCE = 1e-3  # of the probabilities of a row: they were rounded when they were written
-
-
-class _Elsewhere:
-    """What a cell asks of a classifier besides its logits."""
-
-    device_name = "elsewhere"
-    notes: tuple[str, ...] = ()
 
 
 def import_predictions(
@@ -128,7 +121,7 @@ def import_predictions(
 
 
 def _written(cell: Cell, shift: Shift, rows: Rows, timing: dict[str, Any]) -> Result:
-    track = Track(cell, _Elsewhere(), shift)  # type: ignore[arg-type] # asked for its name and notes alone
+    track = Track(cell, Elsewhere(device_name="elsewhere"), shift)
     if track.failure is None:
         kept = track.writer.done  # rows of an import that was interrupted
         track.writer.append({name: values[kept:] for name, values in rows.items()})

@@ -58,6 +58,11 @@ class Entrant:
         """Whether the model is in memory."""
         return self._opened is not None
 
+    @property
+    def gpu(self) -> torch.device | None:
+        """The CUDA device where the network lies, None where it lies elsewhere."""
+        return self.device if self.device is not None and self.device.type == "cuda" else None
+
     def classifier(self) -> Classifier:
         """The model, opened anew if it was put away."""
         if self._opened is None:

@@ -39,7 +39,6 @@ class Fitting:
         Raises:
             Exception: what the model raised, where it was no lack of memory or came with a single image.
         """
-        on_gpu = entrant.device is not None and entrant.device.type == "cuda"
         size = self._largest.get(id(entrant), len(batch))
         found: list[Answer] = []
         done = 0
@@ -48,9 +47,9 @@ class Fitting:
             # The error holds the frames, and they the tensors: retry after it is gone.
             short = False
             try:
-                images = batch.on(entrant.device if on_gpu and entrant.device else _CPU)
+                images = batch.on(entrant.gpu or _CPU)
                 found.append(begin(entrant.classifier(), images[done : done + number]))
-            except Exception as error:
+            except Exception as error:  # lack of memory comes as errors of several kinds, see out_of_memory
                 if number == 1 or not out_of_memory(error):
                     raise
                 short = True

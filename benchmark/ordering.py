@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from shifts.spec import SOURCES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from benchmark.planning import Cell
 
 # Cells over one read of the images. A read costs about as much as a small network's pass over an image, so
@@ -65,6 +68,9 @@ def _rows(cell: Cell) -> int:
 
 def _weight(cell: Cell) -> int:
     weights = cell.contestant.weights
-    if weights is not None and weights.is_file():
-        return weights.stat().st_size
-    return 4 * (cell.contestant.spec.parameters or 0)
+    return 4 * (cell.contestant.spec.parameters or 0) if weights is None else _bytes(weights)
+
+
+@cache  # a model has a cell on each of its shifts
+def _bytes(weights: Path) -> int:
+    return weights.stat().st_size if weights.is_file() else 0

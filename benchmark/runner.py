@@ -175,10 +175,10 @@ def _reader(streams: Sequence[Stream], examples: Examples, *, content: str, opti
     """What the streams need of the images: decoded for perturbations, prepared for the models otherwise."""
     live = _entrants(streams)
     several = len(set(map(id, live))) > 1
-    on_gpu = next((one.device for one in live if one.device is not None and one.device.type == "cuda"), None)
+    gpu = next((one.gpu for one in live if one.gpu is not None), None)
     decoder = None
     if any(track.cell.nvjpeg for stream in streams for track in stream.tracks):
-        decoder = GpuDecoder(on_gpu)
+        decoder = GpuDecoder(gpu)
         content = digest({"content": content, "decoder": decoder.version})
     forms: dict[Preprocess, list[Wanted]] = {}
     for stream in streams:
@@ -191,7 +191,7 @@ def _reader(streams: Sequence[Stream], examples: Examples, *, content: str, opti
         geometries={geometry: Wanted.union(parts) for geometry, parts in forms.items()},
         cached=options.image_cache is not False,
         fill=several if options.image_cache is None else options.image_cache,
-        pin=on_gpu is not None,
+        pin=gpu is not None,
         decoder=decoder,
     )
 

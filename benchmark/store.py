@@ -16,8 +16,7 @@ from pathlib import Path
 from benchmark.away import away, local_path, url_of
 from benchmark.heads import heads
 from benchmark.predictions import Columns, Header, read_header, to_table, write_parquet
-from benchmark.result import RESULT as RESULT
-from benchmark.result import Result
+from benchmark.result import RESULT, Result
 from shifts.digest import SHORT
 from shifts.errors import CorruptDataError, ResultsError, UserError
 from shifts.local import write_atomic

@@ -36,34 +36,49 @@ if TYPE_CHECKING:
     Positions = NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """A model that answered in another process or program: what its cells record of it."""
+
+    device_name: str
+    notes: tuple[str, ...] = ()
+
+
 class Track:
     """One cell in progress.
 
     Args:
-        entrant, shift: what was opened for the cell, or the error that opening gave.
+        opened: the model, or the error that opening it gave.
+        shift: likewise.
 
     Attributes:
         failure: set when the cell cannot be finished; it then takes no more rows.
     """
 
-    entrant: Entrant
+    opened: Entrant | Elsewhere
     shift: Shift
     writer: CellWriter
 
-    def __init__(self, cell: Cell, entrant: Entrant | Exception, shift: Shift | Exception) -> None:
+    def __init__(self, cell: Cell, opened: Entrant | Elsewhere | Exception, shift: Shift | Exception) -> None:
         self.cell = cell
         self.failure: Exception | None = None
         self._first = self._next = 0
-        if isinstance(entrant, Exception):
-            self.failure = entrant
+        if isinstance(opened, Exception):
+            self.failure = opened
             return
         if isinstance(shift, Exception):
             self.failure = shift
             return
-        self.entrant, self.shift = entrant, shift
+        self.opened, self.shift = opened, shift
         with contained([self]):
             self.writer = CellWriter(cell.folder, self._header(), total=len(shift))
             self._first = self._next = self.writer.done
+
+    @property
+    def entrant(self) -> Entrant:
+        """The model, to be asked."""
+        assert not isinstance(self.opened, Elsewhere), "its answers were not asked for here"
+        return self.opened
 
     def _header(self) -> Header:
         one = self.cell.contestant
@@ -74,7 +89,7 @@ class Track:
             shift_digest=self.cell.shift_digest,
             num_classes=self.shift.num_classes,
             group_columns={name: column.names for name, column in self.shift.group_columns.items()},
-            provenance=provenance(device=self.entrant.device_name, precision=one.precision),
+            provenance=provenance(device=self.opened.device_name, precision=one.precision),
         )
 
     @property
@@ -179,7 +194,7 @@ class Track:
         if self.shift.spec.limit is not None:
             yield f"limited: {len(self.shift)} examples, a fixed pseudo-random choice"
         yield from self.cell.notes
-        yield from self.entrant.notes
+        yield from self.opened.notes
         model = self.cell.contestant.spec
         if unknown := lacking(model.head, self.shift.spec, label_space=model.label_space):
             yield unknown

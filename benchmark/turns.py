@@ -50,7 +50,8 @@ class Turns:
         spool: int | None = None,
     ) -> None:
         self.fitting = Fitting()
-        self._lineup, self._groups = lineup, [list(group) for group in groups]
+        # The models that came in last are in memory: their group begins.
+        self._lineup, self._groups = lineup, [list(group) for group in reversed(groups)]
         self._keep_logits, self._compiled = keep_logits, compiled
         self._spool = SPOOL if spool is None else spool
         self._waiting: list[tuple[list[list[Track]], Shared, Positions]] = []
@@ -113,12 +114,11 @@ class Turns:
             if not live:
                 continue
             entrant = live[0].entrant
-            on_gpu = entrant.device is not None and entrant.device.type == "cuda"
             with contained(live):
                 if self._compiled:
                     entrant.compile(batch)
                 answer = self.fitting.begin(entrant, batch)
-                if on_gpu:
+                if entrant.gpu is not None:
                     self._owed.append(self._scorer.submit(self._hand_on, live, answer, positions))
                 else:
                     self._hand_on(live, answer, positions)

@@ -186,7 +186,7 @@ def _failed(cell: Cell, error: Exception) -> Part:
 
 
 def _part(track: Track, cell: Cell, todo: Rows, *, cost: Mapping[str, float]) -> Part:
-    opened = getattr(track, "entrant", None)
+    opened = getattr(track, "opened", None)  # not there where it could not be opened
     return Part(
         folder=cell.folder,
         shards=tuple(_shards(track, todo)),

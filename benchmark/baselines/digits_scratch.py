@@ -71,8 +71,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, help="keep the predictions here")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        results = measure(chosen.results or Path(scratch), say=lambda text: print(text, flush=True))  # noqa: T201
-    print(write_baseline(chosen.output, baseline(results)))  # noqa: T201
+        results = measure(chosen.results or Path(scratch), say=lambda text: print(text, flush=True))  # noqa: T201 - a script
+    print(write_baseline(chosen.output, baseline(results)))  # noqa: T201 - a script
 
 
 if __name__ == "__main__":

@@ -219,7 +219,7 @@ def planned(job: Job, results: Path, data_dir: Path | None) -> Plan:
 def _result(cell: Cell, plan: Plan) -> Result:
     found = plan.finished.get(cell.folder)
     if found is None:
-        from benchmark.store import RESULT
+        from benchmark.result import RESULT
 
         raise ResultsError(
             f"{cell.contestant.spec.name!r} could not be measured on {cell.shift.name!r}",

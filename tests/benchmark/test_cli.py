@@ -13,7 +13,7 @@ import torch
 
 from benchmark.cli import run
 from benchmark.predictions import read_predictions
-from benchmark.store import RESULT
+from benchmark.result import RESULT
 from models_zoo.loading import build_model
 from tests.contract.test_models import Evil
 

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from benchmark.cli import run
-from benchmark.store import PREDICTIONS, RESULT, ROWS_PER_SHARD
+from benchmark.result import RESULT
+from benchmark.store import PREDICTIONS, ROWS_PER_SHARD
 from shifts.labels import LABEL_SPACES
 
 PER_CLASS = 260

@@ -71,7 +71,7 @@ def test_what_was_mended_is_told_by_the_size_that_fitted() -> None:
 class Tight:
     """A model with room for ``room`` images; answers with the mean of each."""
 
-    device = None
+    gpu = None
 
     def __init__(self, room: int, error: type[Exception] = MemoryError) -> None:
         self.room, self.error, self.asked = room, error, []  # type: ignore[var-annotated]

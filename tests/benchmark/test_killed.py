@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 
 from benchmark.cli import run
-from benchmark.store import PREDICTIONS, RESULT
+from benchmark.result import RESULT
+from benchmark.store import PREDICTIONS
 from models_zoo.loading import build_model
 from shifts.labels import LABEL_SPACES
 

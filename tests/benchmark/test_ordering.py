@@ -62,9 +62,8 @@ def test_shifts_over_the_same_images_share_a_group_until_it_is_full(monkeypatch:
     asked = [cell for name in shifts for cell in cells(name, name)]
     assert names(in_order(asked)) == [shifts]
     monkeypatch.setattr(benchmark.ordering, "MOST_CELLS", 4)
-    assert names(in_order(asked)) == [["digits", "digits/unseen-tint"], ["digits/pad"]] or names(
-        in_order(asked)
-    )[-1] == ["digits", "digits/unseen-tint"]
+    # The second group is cheaper, but its reference is in the first.
+    assert names(in_order(asked)) == [["digits", "digits/unseen-tint"], ["digits/pad"]]
     monkeypatch.setattr(benchmark.ordering, "MOST_CELLS", 1)
     assert [len(group) for group in in_order(asked)] == [2, 2, 2], "a shift stays whole"
 

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from benchmark.cli import run
-from benchmark.store import PREDICTIONS, RESULT
+from benchmark.result import RESULT
+from benchmark.store import PREDICTIONS
 
 ray = pytest.importorskip("ray", reason="the extra [ray] is not installed")
 

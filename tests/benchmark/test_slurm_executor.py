@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli import run
-from benchmark.store import PREDICTIONS, RESULT
+from benchmark.result import RESULT
+from benchmark.store import PREDICTIONS
 
 pytest.importorskip("submitit", reason="the extra [slurm] is not installed")
 

@@ -19,8 +19,8 @@ from benchmark.estimate import Estimate
 from benchmark.groups import GroupAccuracy
 from benchmark.intervals import wilson
 from benchmark.predictions import Header, score
-from benchmark.result import Result
-from benchmark.store import PREDICTIONS, RESULT, CellWriter, Store
+from benchmark.result import RESULT, Result
+from benchmark.store import PREDICTIONS, CellWriter, Store
 from leaderboard.board import BUNDLE, REPORT
 from leaderboard.container import table_name, write_zip
 from leaderboard.entry import ENTRY, Entry, EntryShift
