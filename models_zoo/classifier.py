@@ -157,8 +157,9 @@ class TorchClassifier:
                 seconds.append(time.perf_counter() - start)
         except Exception as error:
             self._compiled = None
+            said, *_ = (str(error).strip() or type(error).__name__).splitlines()
             raise UserError(
-                f"{self.spec.name!r} cannot be compiled here: {str(error).strip().splitlines()[0]}",
+                f"{self.spec.name!r} cannot be compiled here: {said}",
                 hint="leave --compile out; on a CPU torch.compile needs a C++ compiler",
             ) from error
         return max(seconds[0] - seconds[1], 0.0)
