@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ from benchmark.planning import Plan, plan
 from benchmark.reading import Reader
 from benchmark.runner import Options, run_pass
 from benchmark.store import PREDICTIONS, Store
+from benchmark.track import Track
 from models_zoo.classifier import TorchClassifier
 from models_zoo.spec import MODELS, Preprocess
 from shifts.data import Examples, Shift
+from shifts.perturbations import on_device
 from shifts.spec import SHIFTS
 
 NAMES = ("digits-logreg-f10", "digits-logreg", "digits-logreg-f25")
@@ -223,7 +226,35 @@ def test_perturbing_and_preparing_find_memory_in_parts(
     assert files(tmp_path / "tight") == expected
 
 
-def test_what_is_perturbed_on_a_device_has_a_digest_of_its_own(trained_cache: Path, tmp_path: Path) -> None:
+def test_answers_are_scored_in_their_order_beside_the_thread_that_asks(
+    trained_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = files(tmp_path / "one-thread")
+    scored: set[str] = set()
+    take = Track.take
+
+    def noting(self: Track, *arguments: Any, **options: Any) -> None:
+        scored.add(threading.current_thread().name)
+        take(self, *arguments, **options)
+
+    monkeypatch.setattr(Track, "take", noting)
+    monkeypatch.setattr(Entrant, "gpu", torch.device("cpu"))  # as if it were one
+    assert files(tmp_path / "two-threads") == expected
+    assert scored == {"score_0"}
+    assert files(tmp_path / "in-turns", model_memory=1) == expected
+
+
+def test_what_is_perturbed_on_a_device_has_a_digest_of_its_own(
+    trained_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[str] = []
+    perturb_on = on_device.perturb_on
+
+    def noting(device: object, perturbations: Any, *arguments: Any) -> Any:
+        used.extend(one.function for one in perturbations)
+        return perturb_on(device, perturbations, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(on_device, "perturb_on", noting)
     shifts = [SHIFTS.get(name).limited(200) for name in ("digits", "digits/contrast/3", "digits/unseen-tint")]
     one = weights_at_hand(MODELS.get(NAMES[0]), weights=None, precision="float32", data_dir=None)
     here = plan([one], shifts, store=Store(tmp_path))
@@ -238,5 +269,6 @@ def test_what_is_perturbed_on_a_device_has_a_digest_of_its_own(trained_cache: Pa
                 noted = any("on the device" in warning for warning in result.warnings)
                 assert noted == (work is there and result.shift == "digits/contrast/3")
                 rows[work is there, result.shift] = result.accuracy
+    assert set(used) == {"shifts.perturbations.digital:contrast"}
     # Contrast is exact on a device: the same pixels, and so the same answers.
     assert rows[True, "digits/contrast/3"] == rows[False, "digits/contrast/3"]
