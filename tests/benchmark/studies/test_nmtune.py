@@ -18,9 +18,9 @@ from benchmark.studies.nmtune import TITLES, shown, tables, verdicts
 from benchmark.studies.nmtune_models import METHODS, NAMES, RESHAPED, Sizes, jobs_of, suite_of
 from benchmark.studies.nmtune_numbers import summary, value
 from benchmark.studies.study import STUDIES, setting
-from models_zoo.recipe import recipe_of, start_of
+from models_zoo.recipe import recipe_of
 from shifts.label_noise import GRID
-from shifts.spec import SHIFTS
+from tests.benchmark.studies.tunings import tunings_of
 
 Number = Callable[[int, float, str, str], float]
 
@@ -161,22 +161,12 @@ def test_at_full_size_every_model_is_tuned_in_every_way_to_every_set() -> None:
     suite = suite_of("downstream")
     jobs = nmtune.jobs(setting(STUDIES.get("nmtune"), suite="downstream", seeds=2))
     assert len({job.spec.name for job in jobs}) == len(jobs)
-    starts = [job.spec.name for job in jobs if recipe_of(job.spec).start is None]
-    assert len(starts) == 4 * len(GRID) * 2
-    tuned_to: dict[str, list[str]] = {one: [] for one in starts}
-    trained, tested = set(), set()
-    for job in jobs:
-        recipe = recipe_of(job.spec)
-        trained |= {(SHIFTS.get(stage.shift).source, stage.split) for stage in recipe.stages}
-        tested |= {(shift.source, shift.split) for shift in job.shifts}
-        start = start_of(recipe)
-        if start is not None:
-            tuned_to[start.name].append(recipe.stages[0].shift)
-            assert job.shifts[0].name == recipe.stages[0].shift
+    found = tunings_of(jobs)
+    assert len(found.tuned_to) == 4 * len(GRID) * 2
     sets = [target.reference for target in suite.targets for _ in suite.methods]
     assert len(sets) == 16 * 6
-    assert all(some == sets for some in tuned_to.values())
-    assert not trained & tested
+    assert all(some == sets for some in found.tuned_to.values())
+    assert not found.trained & found.tested
 
 
 @pytest.mark.parametrize(("study", "ways"), [(noisy_pretraining, 1), (nmtune, 6)], ids=["noise", "nmtune"])

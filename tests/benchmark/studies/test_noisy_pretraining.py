@@ -27,6 +27,7 @@ from models_zoo.recipe import recipe_of, start_of
 from models_zoo.spec import MODELS
 from shifts.label_noise import GRID, LabelNoise
 from shifts.spec import SHIFTS
+from tests.benchmark.studies.tunings import tunings_of
 
 Number = Callable[[int, float, str], float]
 RATES = (0, 5, 10, 30)
@@ -197,29 +198,21 @@ def test_at_full_size_every_model_is_tuned_to_every_set_and_tested_on_what_nothi
     suite = suite_of(name)
     study = STUDIES.get("noisy-pretraining")
     jobs = noisy_pretraining.jobs(setting(study, suite=name, seeds=2))
-    starts = {job.spec.name for job in jobs if recipe_of(job.spec).start is None}
-    assert len(starts) == 4 * len(GRID) * 2
-    tuned_to: dict[str, list[str]] = {one: [] for one in starts}
-    trained, tested = set(), set()
+    found = tunings_of(jobs)
+    assert len(found.tuned_to) == 4 * len(GRID) * 2
     for job in jobs:
-        recipe = recipe_of(job.spec)
-        trained |= {(SHIFTS.get(stage.shift).source, stage.split) for stage in recipe.stages}
-        tested |= {(shift.source, shift.split) for shift in job.shifts}
-        start = start_of(recipe)
-        if start is not None:
-            tuned_to[start.name].append(recipe.stages[0].shift)
-            assert job.shifts[0].name == recipe.stages[0].shift
+        if recipe_of(job.spec).start is not None:
             assert {shift.label_space for shift in job.shifts} == {job.spec.label_space}
     sets = [target.reference for target in suite.targets for _ in suite.methods]
-    assert all(some == sets for some in tuned_to.values())
-    assert not trained & tested
-    assert {split for _, split in trained} == {"train", "trainval", "real-train", "sketch-train"}
+    assert all(some == sets for some in found.tuned_to.values())
+    assert not found.trained & found.tested
+    assert {split for _, split in found.trained} == {"train", "trainval", "real-train", "sketch-train"}
     assert [target.within for target in suite.targets] == [True] * 14 + [False] * 2
     away = {"real": ("clipart", "painting", "sketch"), "sketch": ("clipart", "painting", "real")}
     assert [one.name for one in suite.shifts()] == [
         f"domainnet-{home}/{other}" for home, others in away.items() for other in others
     ]
-    towers = [job for job in jobs if job.spec.name.startswith("cc12m") and job.spec.name in starts]
+    towers = [job for job in jobs if job.spec.name.startswith("cc12m") and job.spec.name in found.tuned_to]
     assert {len(job.shifts) for job in towers} == {7}, "untuned: ImageNet and six shifts of it"
 
 
