@@ -19,7 +19,7 @@ from benchmark.predictions import Columns, Header, read_header, to_table, write_
 from benchmark.result import RESULT, Result
 from shifts.digest import SHORT
 from shifts.errors import CorruptDataError, ResultsError, UserError
-from shifts.local import write_atomic
+from shifts.local import drop_unfinished, temporary_of, write_atomic
 
 PREDICTIONS = "predictions.parquet"
 SHARDS = "shards"
@@ -192,7 +192,7 @@ class CellWriter:
             raise AssertionError(f"{rows} of {self.total} rows were written to {self.folder}")
         self.folder.mkdir(parents=True, exist_ok=True)
         target = self.folder / PREDICTIONS
-        temporary = self.folder / f".{PREDICTIONS}.{os.getpid()}.tmp"
+        temporary = temporary_of(target)
         try:
             write_parquet(temporary, self._tables())
             temporary.replace(target)
@@ -212,6 +212,8 @@ class CellWriter:
         """Write the result, which makes the cell count as finished; then the shards may go."""
         write_result(self.folder, result)
         shutil.rmtree(self.shards, ignore_errors=True)
+        for name in (PREDICTIONS, RESULT):
+            drop_unfinished(self.folder / name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

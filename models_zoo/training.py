@@ -33,6 +33,7 @@ from models_zoo.stage_run import StageRun, seed_of
 from models_zoo.train_state import State, read_state
 from models_zoo.tuning.heads import feature_set, head_fit_of, put_head
 from shifts.errors import UserError
+from shifts.local import drop_unfinished
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -105,6 +106,7 @@ def train(
     if recipe.checkpoint is None and run.processes.first:
         run.save(network, target)
         (folder / STATE).unlink(missing_ok=True)
+        drop_unfinished(folder / STATE)
     run.processes.wait()
     return target
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -251,13 +252,45 @@ def digest_of_lines(examples: Examples, lines: list[str]) -> str:
     return hashlib.sha256("\n".join([header, *sorted(lines)]).encode()).hexdigest()
 
 
+def temporary_of(path: Path) -> Path:
+    """The name beside a file under which this process writes it."""
+    return path.with_name(f".{path.name}.{_here()}{os.getpid()}.tmp")
+
+
+def drop_unfinished(path: Path) -> None:
+    """Remove what processes of this machine left that were killed while they wrote the file."""
+    if os.name == "nt":
+        return  # asking for a process there would end it
+    begin = f".{path.name}.{_here()}"
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        number = left.name.removeprefix(begin).removesuffix(".tmp")
+        if number.isdigit() and not _runs(int(number)):
+            left.unlink(missing_ok=True)
+
+
+@cache
+def _here() -> str:
+    """Of this machine: on a shared path the processes of others are nobody's here."""
+    return f"{platform.node()}-"
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # somebody else's
+    return True
+
+
 def write_atomic(path: Path, data: str | bytes) -> None:
     """Write under a temporary name beside the target, then rename: a reader sees all or nothing.
 
     Raises:
         UserError: the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
