@@ -58,7 +58,7 @@ class Estimate:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as plain JSON values, unrounded."""
-        return dataclasses.asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Estimate:

@@ -15,6 +15,7 @@ import shutil
 import zlib
 from contextlib import suppress
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,27 +123,46 @@ class Kept:
         self.folder = folder
         self.rows: Positions = np.load(folder / "rows.npy", allow_pickle=False)
         self._sums: NDArray[np.uint32] = np.load(folder / "sums.npy", allow_pickle=False)
-        shape = (len(self.rows), *record["shape"])
-        if (folder / "pixels.bin").stat().st_size != int(np.prod(shape)):
+        self.shape: tuple[int, ...] = tuple(record["shape"])
+        self._image = int(np.prod(self.shape))
+        # Read by position, not mapped: a first touch costs half, and a file cut short later is an error to
+        # handle, not the end of the process.
+        self._file = (folder / "pixels.bin").open("rb", buffering=0)
+        if os.fstat(self._file.fileno()).st_size != len(self.rows) * self._image:
             raise ValueError("cut short")
-        self._pixels: Pixels = np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="r", shape=shape)
         with suppress(OSError):  # a cache that others wrote is as good
             os.utime(folder / "record.json")  # used now; what was used longest ago goes first
 
-    def read(self, positions: Positions) -> Pixels:
-        """uint8 (B, h, w, 3) of rows that the entry holds, in memory.
+    def read(self, positions: Positions, into: Pixels) -> None:
+        """Read rows that the entry holds.
+
+        Args:
+            positions: int64 (B,).
+            into: uint8 (B, h, w, 3), contiguous, where they go; h, w, 3 is ``shape``.
 
         Raises:
-            CorruptDataError: an image is not what was written.
+            CorruptDataError: an image is not what was written, or cannot be read.
         """
         places = np.searchsorted(self.rows, positions)
-        first, last = int(places[0]), int(places[-1]) + 1
-        whole = last - first == len(places)
-        found: Pixels = np.array(self._pixels[first:last]) if whole else self._pixels[places]
-        for image, place in zip(found, places.tolist(), strict=True):
-            if zlib.crc32(image) != self._sums[place]:
-                raise CorruptDataError(f"a kept image in {self.folder} is damaged", hint="remove the folder")
-        return found
+        edges = [0, *(np.flatnonzero(np.diff(places) != 1) + 1).tolist(), len(places)]
+        whole = True
+        for start, stop in pairwise(edges):
+            whole &= self._copy(int(places[start]) * self._image, into[start:stop].data.cast("B"))
+        sums = self._sums[places].tolist()
+        if not whole or any(zlib.crc32(image) != one for image, one in zip(into, sums, strict=True)):
+            raise CorruptDataError(f"a kept image in {self.folder} is damaged", hint="remove the folder")
+
+    def _copy(self, offset: int, into: memoryview) -> bool:
+        """Whether so many bytes are there; the system may give them in parts."""
+        try:
+            while into:
+                got = os.preadv(self._file.fileno(), [into], offset)
+                if not got:
+                    return False
+                into, offset = into[got:], offset + got
+        except OSError:
+            return False
+        return True
 
     def drop(self) -> None:
         """Remove the entry; what is open stays readable."""

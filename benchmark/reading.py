@@ -10,7 +10,6 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +19,7 @@ from benchmark.chunks import NOTHING, RAW, Chunk, Prepared, Wanted, cut_along
 from benchmark.image_cache import Kept, among, key_of, look_up
 from benchmark.image_filling import Filling
 from benchmark.memory import out_of_memory
-from models_zoo.devices import pinned
+from models_zoo.devices import room
 from models_zoo.preprocessing import shaped, stacked
 from shifts.allocation import keep_freed_memory
 from shifts.errors import CorruptDataError
@@ -183,26 +182,25 @@ class Reader:
                 cold[geometry] = mask
                 decode |= mask
             else:
-                batch = torch.from_numpy(ready).permute(0, 3, 1, 2)
+                batch = ready.permute(0, 3, 1, 2)
                 chunk.prepared[geometry] = Prepared(positions=positions[mask], batch=batch)
         if decode.any():
             self._decode(chunk, decode, perturbed=perturbed, cold=cold)
-        for geometry, found in chunk.prepared.items() if self._pin else ():
-            if not isinstance(found.batch, Exception):
-                chunk.prepared[geometry] = replace(found, batch=pinned(found.batch))
         return chunk
 
-    def _from_cache(self, geometry: Preprocess, positions: Positions) -> Pixels | None:
-        """Prepared images from the cache, or None; a damaged entry is removed and not asked again."""
+    def _from_cache(self, geometry: Preprocess, positions: Positions) -> torch.Tensor | None:
+        """Images (B, h, w, 3) from the cache, or None; a damaged entry is removed and not asked again."""
         kept = self._kept.get(geometry)
         if kept is None or not among(positions, kept.rows).all():
             return None
+        found = room((len(positions), *kept.shape), pinned=self._pin and geometry in self._geometries)
         try:
-            return kept.read(positions)
+            kept.read(positions, found.numpy())
         except CorruptDataError:
             self._kept.pop(geometry, None)
             kept.drop()
             return None
+        return found
 
     def _decode(
         self, chunk: Chunk, wanted: Mask, *, perturbed: Mask, cold: Mapping[Preprocess, Mask]
@@ -222,7 +220,7 @@ class Reader:
         decoded: dict[int, Pixels] = {}
         shapes: dict[Preprocess, list[Pixels]] = {geometry: [] for geometry in cold}
         failed: dict[Preprocess, Exception] = {}
-        ready = self._decoded_elsewhere(chunk, places) if kept is None else list(kept)
+        ready = self._decoded_elsewhere(chunk, places) if kept is None else list(kept.numpy())
         for number, place in enumerate(places):
             try:
                 image = ready[number] if ready else None
@@ -282,7 +280,7 @@ class Reader:
             chunk.prepared[geometry] = Prepared(positions=positions, batch=images)
             return
         try:
-            batch = stacked(images)
+            batch = stacked(images, pinned=self._pin)
         except Exception as error:
             if _cuttable(error, images):
                 raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -53,14 +53,14 @@ class Result:
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> str:
-        """The file's text: numbers unrounded, keys in the order of the fields."""
+        """The file's text: numbers unrounded, keys in the order of the fields, each group on a line."""
         fields: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
         fields["metrics"] = {
             name: None if estimate is None else estimate.to_json() for name, estimate in self.metrics.items()
         }
-        return json.dumps(
-            {"schema_version": fields.pop("schema_version"), **fields}, indent=1, allow_nan=False
-        )
+        fields = {"schema_version": fields.pop("schema_version"), **fields}
+        parts = (f'"{name}": {_LAYOUTS.get(name, _indented)(value)}' for name, value in fields.items())
+        return "{\n " + ",\n ".join(parts) + "\n}"
 
     @classmethod
     def from_json(cls, text: str | bytes, *, where: Path, groups: bool = True) -> Result:
@@ -101,3 +101,17 @@ class Result:
     def accuracy(self) -> Estimate | None:
         """Top-1 accuracy, None for a failed cell."""
         return self.metrics.get("accuracy")
+
+
+def _indented(value: Any) -> str:
+    """A field's text; no line break stands in JSON but between its parts."""
+    return json.dumps(value, indent=1, allow_nan=False).replace("\n", "\n ")
+
+
+def _by_line(groups: Sequence[Mapping[str, Any]]) -> str:
+    """Text of a thousand groups, which is ten times as fast to write as with each value on a line."""
+    lines = (json.dumps(group, allow_nan=False) for group in groups)
+    return "[\n  " + ",\n  ".join(lines) + "\n ]" if groups else "[]"
+
+
+_LAYOUTS: Mapping[str, Callable[[Any], str]] = {"groups": _by_line}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
     Positions = NDArray[np.int64]
 
+Models = dict[tuple[str, str], Entrant | Exception]
 Progress = Callable[[int, int], None]
 Notice = Callable[[str], None]
 BATCH_SIZE = 256
@@ -107,9 +109,13 @@ def run_pass(
 def _measured(work: Pass, *, options: Options, progress: Progress | None) -> Iterator[Result]:
     """Measure the cells of a pass, all of them claimed."""
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
-    examples = load_examples(work.source, work.split, data_dir=options.data_dir)
     lineup = lineup_for(options)
-    tracks = open_tracks(work.cells, examples, lineup=lineup, options=options)
+    with ThreadPoolExecutor(1, thread_name_prefix="images") as pool:
+        # The files of a large source are looked up while weights are read.
+        opening = pool.submit(load_examples, work.source, work.split, data_dir=options.data_dir)
+        models = open_models(work.cells, lineup=lineup, options=options)
+        examples = opening.result()
+    tracks = open_tracks(work.cells, examples, models)
     turns = answer(
         tracks,
         examples,
@@ -268,43 +274,57 @@ def _prepared(
     yield from _prepared(images[half:], geometry, start + half)
 
 
+def open_models(cells: Sequence[Cell], *, lineup: Lineup, options: Options) -> Models:
+    """The models of cells, or why one cannot be opened.
+
+    Args:
+        lineup: takes the models, or has them from before.
+    """
+    models: Models = {}
+    for cell in cells:
+        one = cell.contestant
+        key = _model_of(cell)
+        if key not in models:
+            load = partial(
+                load_spec,
+                one.spec,
+                one.weights,
+                label_space=key[1] or None,
+                device=options.device,
+                precision=one.precision,
+            )
+            models[key] = _attempt(lineup.enter, key, load, weights=one.weights)
+    return models
+
+
+def _model_of(cell: Cell) -> tuple[str, str]:
+    """A model as it is opened for a cell: those for any label space take that of the shift."""
+    return cell.model_digest, cell.shift.label_space if cell.contestant.spec.label_space == ANY else ""
+
+
 def open_tracks(
     cells: Sequence[Cell],
     examples: Examples,
+    models: Models,
     *,
-    lineup: Lineup,
-    options: Options,
     shift_of: Callable[[Cell], Shift] | None = None,
 ) -> list[Track]:
     """Open what the cells need; cells share models and shifts, and their failures.
 
     Args:
-        lineup: takes the models, or has them from before.
+        models: of all of them, from ``open_models``.
         shift_of: gives a cell's shift, or a part of it; None opens it whole.
     """
-    entrants: dict[tuple[str, str], Entrant | Exception] = {}
     shifts: dict[str, Shift | Exception] = {}
     tracks = []
     for cell in cells:
-        spec = cell.contestant.spec
-        space = cell.shift.label_space if spec.label_space == ANY else ""
-        key = (cell.model_digest, space)
-        if key not in entrants:
-            load = partial(
-                load_spec,
-                spec,
-                cell.contestant.weights,
-                label_space=space or None,
-                device=options.device,
-                precision=cell.contestant.precision,
-            )
-            entrants[key] = _attempt(lineup.enter, key, load, weights=cell.contestant.weights)
+        model = models[_model_of(cell)]
         if shift_of is not None:
-            tracks.append(Track(cell, entrants[key], _attempt(shift_of, cell)))
+            tracks.append(Track(cell, model, _attempt(shift_of, cell)))
             continue
         if cell.shift_digest not in shifts:
             shifts[cell.shift_digest] = _attempt(Shift, cell.shift, examples, content=cell.content)
-        tracks.append(Track(cell, entrants[key], shifts[cell.shift_digest]))
+        tracks.append(Track(cell, model, shifts[cell.shift_digest]))
     return tracks
 
 

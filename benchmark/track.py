@@ -254,8 +254,11 @@ class Stream:
 
 
 def places_of(tracks: Sequence[Track], positions: Positions) -> Positions:
-    """Places in a batch of the source's rows that some of the cells need."""
-    return np.unique(np.concatenate([track.pending(positions) for track in tracks]))
+    """Places in a batch of the source's rows that some of the cells need, rising."""
+    wanted = np.zeros(len(positions), dtype=np.bool_)
+    for track in tracks:
+        wanted[track.pending(positions)] = True
+    return np.flatnonzero(wanted)
 
 
 def rows_of(tracks: Sequence[Track]) -> Wanted:

@@ -16,7 +16,7 @@ import numpy as np
 from benchmark.faults import describe
 from benchmark.predictions import write_parquet
 from benchmark.provenance import provenance
-from benchmark.runner import Options, answer, lineup_for, open_tracks
+from benchmark.runner import Options, answer, lineup_for, open_models, open_tracks
 from benchmark.store import held_shards
 from benchmark.track import contained
 from models_zoo.devices import device_name, pick_device
@@ -125,9 +125,8 @@ class Worker:
                     shifts[cell.shift_digest] = Shift(cell.shift, examples, content=cell.content)
                 return shifts[cell.shift_digest].cut(piece.todo[here[cell.folder]])
 
-            tracks = open_tracks(
-                cells, examples, lineup=self._lineup, options=self.options, shift_of=shift_of
-            )
+            models = open_models(cells, lineup=self._lineup, options=self.options)
+            tracks = open_tracks(cells, examples, models, shift_of=shift_of)
             turns = answer(
                 tracks,
                 examples,

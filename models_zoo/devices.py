@@ -8,7 +8,7 @@ less than 5 % and 1 %. ``tests/models_zoo/test_devices.py`` holds both to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -146,9 +146,14 @@ class Shared:
         return Shared(self._batch)
 
 
-def pinned(batch: torch.Tensor) -> torch.Tensor:
-    """The batch in memory from which a GPU copies while it works; as it is where there is no GPU."""
-    return batch.pin_memory() if torch.cuda.is_available() else batch
+def room(shape: Sequence[int], *, pinned: bool) -> torch.Tensor:
+    """Memory for a batch: uint8 of a shape, not filled yet.
+
+    Args:
+        pinned: take memory from which a GPU copies while it works; where there is no GPU, there is none. It
+            is kept for later batches, whereas the system would clear other memory of this size each time.
+    """
+    return torch.empty(tuple(shape), dtype=torch.uint8, pin_memory=pinned and torch.cuda.is_available())
 
 
 def _arrived(batch: Tensors, done: torch.cuda.Event, device: torch.device) -> Tensors:

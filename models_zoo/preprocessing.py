@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from models_zoo.devices import room
 from shifts.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,8 +45,11 @@ def prepare(images: Sequence[Pixels], preprocess: Preprocess) -> torch.Tensor:
     return stacked([shaped(image, preprocess) for image in images])
 
 
-def stacked(images: Sequence[Pixels]) -> torch.Tensor:
+def stacked(images: Sequence[Pixels], *, pinned: bool = False) -> torch.Tensor:
     """Shaped images uint8 (h, w, 3) as a batch, see ``prepare``.
+
+    Args:
+        pinned: as for ``models_zoo.devices.room``.
 
     Raises:
         UserError: they differ in size.
@@ -56,7 +60,9 @@ def stacked(images: Sequence[Pixels]) -> torch.Tensor:
             f"images of {len(shapes)} sizes cannot be one batch for a model that keeps the size of its input",
             hint="give the model's Preprocess a resize and a crop",
         )
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    batch = room((len(images), *images[0].shape), pinned=pinned)
+    np.stack(images, out=batch.numpy())
+    return batch.permute(0, 3, 1, 2)
 
 
 def prepare_there(images: Sequence[torch.Tensor], preprocess: Preprocess) -> torch.Tensor:

@@ -22,6 +22,7 @@ import benchmark.reading
 from benchmark.chunks import NOTHING, RAW, Wanted, geometry_of
 from benchmark.image_cache import (
     VARIABLE,
+    Kept,
     among,
     entries_of,
     entry_folder,
@@ -49,6 +50,12 @@ def fill(key: str, rows: np.ndarray, images: np.ndarray) -> Path:
     filling.put(rows, images)
     filling.close()
     return entry_folder(key, rows)
+
+
+def taken(kept: Kept, rows: np.ndarray) -> np.ndarray:
+    into = np.empty((len(rows), *kept.shape), dtype=np.uint8)
+    kept.read(rows, into)
+    return into
 
 
 def test_the_key_covers_what_moves_a_pixel_or_a_row() -> None:
@@ -91,8 +98,8 @@ def test_what_threads_put_in_any_order_comes_out_in_any_order() -> None:
     filling.close()
     kept = look_up(KEY, rows)
     assert kept is not None
-    np.testing.assert_array_equal(kept.read(rows), images)
-    np.testing.assert_array_equal(kept.read(rows[[1, 5, 99]]), images[[1, 5, 99]])
+    np.testing.assert_array_equal(taken(kept, rows), images)
+    np.testing.assert_array_equal(taken(kept, rows[[1, 5, 6, 99]]), images[[1, 5, 6, 99]])
     assert look_up(KEY, rows[10:20]) is not None
     assert look_up(KEY, np.array([4])) is None
     assert look_up("1" * 64, rows) is None
@@ -114,9 +121,30 @@ def test_an_image_that_changed_on_disk_does_not_come_out() -> None:
         file.write(b"\x00\x01\x02\x03")
     kept = look_up(KEY, rows)
     assert kept is not None
-    kept.read(rows[:7])
+    taken(kept, rows[:7])
     with pytest.raises(CorruptDataError, match="damaged"):
-        kept.read(rows[7:9])
+        taken(kept, rows[7:9])
+
+
+def test_a_file_that_is_cut_short_while_it_is_read_is_damage() -> None:
+    rows = np.arange(10)
+    folder = fill(KEY, rows, pixels(10))
+    kept = look_up(KEY, rows)
+    assert kept is not None
+    os.truncate(folder / "pixels.bin", 8 * 48 + 5)
+    taken(kept, rows[:8])
+    with pytest.raises(CorruptDataError, match="damaged"):
+        taken(kept, rows[7:9])
+
+
+def test_what_the_system_gives_in_parts_comes_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, images = np.arange(10), pixels(10)
+    fill(KEY, rows, images)
+    kept = look_up(KEY, rows)
+    assert kept is not None
+    read = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda file, into, offset: read(file, [into[0][:100]], offset))
+    np.testing.assert_array_equal(taken(kept, rows[2:]), images[2:])
 
 
 @pytest.mark.parametrize("damage", ["cut short", "index", "no record", "schema", "key"])

@@ -184,10 +184,10 @@ def test_what_finds_no_memory_is_read_in_smaller_chunks(
     rows = np.arange(40)
     stack = benchmark.reading.stacked
 
-    def stacked(images: Any) -> Any:
+    def stacked(images: Any, **options: Any) -> Any:
         if len(images) > 5:
             raise MemoryError
-        return stack(images)
+        return stack(images, **options)
 
     monkeypatch.setattr(benchmark.reading, "stacked", stacked)
     square = Preprocess(resize=(2, 2), crop=(2, 2))
