@@ -6,6 +6,7 @@ suites of their own as well (``imagenet-c``): 95 cells on top of a handful would
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -30,15 +31,26 @@ class Suite:
     corruptions: str | None = None
     matched: bool = True
 
-    def shifts(self) -> list[ShiftSpec]:
-        """References first, then natural, synthetic and spurious shifts, then corruptions."""
-        members = [shift for shift in SHIFTS if self._holds(shift)]
+    def shifts(self, among: Iterable[ShiftSpec] = SHIFTS) -> list[ShiftSpec]:
+        """References first, then natural, synthetic and spurious shifts, then corruptions.
+
+        Args:
+            among: all shifts, where many suites are asked and they are listed already.
+        """
+        among = list(among)
+        references = {
+            name
+            for name in {shift.reference or shift.name for shift in among}
+            if any(fnmatchcase(name, pattern) for pattern in self.references)
+        }
+        members = [
+            shift for shift in among if (shift.reference or shift.name) in references and self._holds(shift)
+        ]
         return sorted(members, key=lambda shift: _ORDER.index(shift.kind))
 
     def _holds(self, shift: ShiftSpec) -> bool:
+        """Whether a shift with a reference of the suite is in it."""
         reference = shift.reference or shift.name
-        if not any(fnmatchcase(reference, pattern) for pattern in self.references):
-            return False
         if not self.matched:
             return shift.reference is None
         if self.corruptions is not None:
@@ -87,11 +99,12 @@ SUITES.register(
 def _derived() -> dict[str, Suite]:
     """Suites that follow from what is registered: one for each reference and for each corruption set."""
     found: dict[str, Suite] = {}
-    for shift in SHIFTS:
+    shifts = list(SHIFTS)
+    for shift in shifts:
         if shift.reference is None:
             title = f"{shift.title}, and the shifts matched to it"
             found[shift.name] = Suite(name=shift.name, title=title, references=(shift.name,))
-    for shift in SHIFTS:
+    for shift in shifts:
         stem = shift.name.partition("/")[0]
         if shift.kind == "corruption" and shift.reference is not None and stem not in found:
             title = f"the corruptions of {stem}, and their reference"

@@ -265,9 +265,18 @@ def trained_file(spec: ModelSpec, *, data_dir: Path | None = None) -> Path:
 
 def training_folder(spec: ModelSpec, *, data_dir: Path | None = None) -> Path:
     """Where a training leaves its state and the checkpoints it keeps."""
-    recipe = recipe_of(spec)
-    name = spec.name.removesuffix(f"{CHECKPOINT}{recipe.checkpoint}").replace("/", "--").replace(":", "--")
-    return cache_home() / "models" / name / _origin(recipe, data_dir)[:SHORT]
+    return _models_folder(spec) / _origin(recipe_of(spec), data_dir)[:SHORT]
+
+
+def _models_folder(spec: ModelSpec) -> Path:
+    """Where the trainings of one name lie, of whatever recipe and data."""
+    name = spec.name.removesuffix(f"{CHECKPOINT}{recipe_of(spec).checkpoint}")
+    return cache_home() / "models" / name.replace("/", "--").replace(":", "--")
+
+
+def is_trained(spec: ModelSpec) -> bool:
+    """Whether the weights of a scratch model lie in the cache; without its folder, no digest need be made."""
+    return _models_folder(spec).is_dir() and trained_file(spec).is_file()
 
 
 def kept_file(folder: Path, epoch: int) -> Path:

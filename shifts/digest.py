@@ -14,14 +14,14 @@ SHORT = 8
 
 def canonical(value: Any) -> Any:
     """The value as JSON types: dataclasses become objects, tuples lists; anything else is refused."""
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: canonical(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): canonical(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [canonical(item) for item in value]
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
     raise TypeError(f"{type(value).__name__} has no canonical form")
 
 

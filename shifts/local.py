@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
@@ -128,12 +128,17 @@ def root_of(record: Record, *, data_dir: Path | None = None) -> Path:
     return source_folder(record.source, data_dir=data_dir) / record.root
 
 
+def ready_splits(source: ImageSource, *, data_dir: Path | None = None) -> Collection[str]:
+    """The splits that can be opened without fetching anything."""
+    if source.bundled:
+        return source.counts.keys()
+    record = read_record(source.name, data_dir=data_dir)
+    return () if record is None else record.splits.keys()
+
+
 def is_ready(source: ImageSource, split: str, *, data_dir: Path | None = None) -> bool:
     """Whether the split can be opened without fetching anything."""
-    if source.bundled:
-        return True
-    record = read_record(source.name, data_dir=data_dir)
-    return record is not None and split in record.splits
+    return split in ready_splits(source, data_dir=data_dir)
 
 
 def required_record(source: ImageSource, split: str, *, data_dir: Path | None = None) -> Record:

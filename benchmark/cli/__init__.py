@@ -3,61 +3,83 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
-from benchmark.cli import (
-    baselines,
-    check,
-    compare,
-    diagnose,
-    evaluate,
-    fit,
-    listing,
-    plot,
-    report,
-    show,
-    spectrum,
-    study,
-    submit,
-    train,
-    tune,
-)
-from benchmark.cli.data import app as data_app
-from benchmark.cli.service import leaderboard_app
 from shifts.errors import UserError
 
 INTERRUPTED = 130
+NAME = "robustbench-shift"
+# A command's word → the module here that declares it; --help shows them in this order.
+COMMANDS = {
+    "list": "listing",
+    "show": "show",
+    "eval": "evaluate",
+    "report": "report",
+    "plot": "plot",
+    "compare": "compare",
+    "agreement": "compare",
+    "check": "check",
+    "fit": "fit",
+    "baselines": "baselines",
+    "train": "train",
+    "tune": "tune",
+    "study": "study",
+    "diagnose": "diagnose",
+    "spectrum": "spectrum",
+    "submit": "submit",
+    "data": "data",
+    "leaderboard": "service",
+}
 
-app = typer.Typer(
-    name="robustbench-shift",
-    help="Accuracy and effective robustness of image classifiers under distribution shift.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for _command in (
-    listing,
-    show,
-    evaluate,
-    report,
-    plot,
-    compare,
-    check,
-    fit,
-    baselines,
-    train,
-    tune,
-    study,
-    diagnose,
-    spectrum,
-    submit,
-):
-    _command.register(app)
-app.add_typer(data_app, name="data", help="Bring data sets onto this machine and check them.")
-app.add_typer(leaderboard_app, name="leaderboard", help="Verify submissions and keep the board.")
+
+def program(word: str | None = None) -> typer.Typer:
+    """The program as Typer has it.
+
+    Args:
+        word: a command; its module alone is imported then, and the options of the program itself, which come
+            before a command, are left out. To declare all commands takes longer than most look-ups.
+    """
+    alone = word in COMMANDS
+    app = typer.Typer(
+        name=NAME,
+        help="Accuracy and effective robustness of image classifiers under distribution shift.",
+        no_args_is_help=True,
+        add_completion=not alone,
+        add_help_option=not alone,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_program)
+    for module in [COMMANDS[str(word)]] if alone else dict.fromkeys(COMMANDS.values()):
+        import_module(f"{__name__}.{module}").register(app)
+    return app
+
+
+def _say_version(asked: bool) -> None:
+    if not asked:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        known = version(NAME)
+    except PackageNotFoundError:
+        known = "(not installed, so of no known version)"
+    sys.stdout.write(f"{NAME} {known}\n")
+    raise typer.Exit
+
+
+def _program(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """What comes before a command."""
+
 
 # Typer brings its own copy of Click or uses the installed one, depending on its version.
 _ClickException: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -73,7 +95,7 @@ def run(arguments: list[str]) -> int:
     from benchmark.cli.terminal import complain
 
     try:
-        code = app(arguments, prog_name="robustbench-shift", standalone_mode=False)
+        code = program(next(iter(arguments), None))(arguments, prog_name=NAME, standalone_mode=False)
     except UserError as error:
         complain(error.message, hint=error.hint)
         return 2

@@ -25,6 +25,11 @@ DataDir = Annotated[Path | None, _DATA_DIR]
 AsJson = Annotated[bool, _JSON]
 
 
+def register(program: typer.Typer) -> None:
+    """Add the commands."""
+    program.add_typer(app, name="data", help="Bring data sets onto this machine and check them.")
+
+
 @app.command("list")
 def list_sources(
     pattern: Annotated[str | None, typer.Argument(help="Only sources that match, e.g. 'cifar10*'.")] = None,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from shifts.spec import ShiftSpec
 
 WHAT = ("models", "shifts", "suites", "sources", "studies")
 
@@ -56,9 +60,9 @@ def _models(pattern: str | None) -> list[dict[str, Any]]:
 
 
 def _shifts(pattern: str | None) -> list[dict[str, Any]]:
-    from shifts.local import is_ready
-    from shifts.spec import SHIFTS, SOURCES
+    from shifts.spec import SHIFTS
 
+    ready = _readiness()
     return [
         {
             "name": spec.name,
@@ -69,29 +73,36 @@ def _shifts(pattern: str | None) -> list[dict[str, Any]]:
             "reference": spec.reference,
             "source": spec.source,
             "classes": spec.label_space,
-            "ready": is_ready(SOURCES.get(spec.source), spec.split),
+            "ready": ready(spec),
         }
-        for name in SHIFTS.names(pattern)
-        for spec in [SHIFTS.get(name)]
+        for spec in SHIFTS.entries(pattern)
     ]
 
 
 def _suites(pattern: str | None) -> list[dict[str, Any]]:
     from benchmark.suites import SUITES
-    from shifts.local import is_ready
-    from shifts.spec import SOURCES
+    from shifts.spec import SHIFTS
 
+    ready, among = _readiness(), list(SHIFTS)
     rows = []
-    for name in SUITES.names(pattern):
-        suite = SUITES.get(name)
-        shifts = suite.shifts()
-        ready = sum(is_ready(SOURCES.get(shift.source), shift.split) for shift in shifts)
-        rows.append({"name": name, "title": suite.title, "shifts": len(shifts), "ready": ready})
+    for suite in SUITES.entries(pattern):
+        shifts = suite.shifts(among)
+        here = sum(map(ready, shifts))
+        rows.append({"name": suite.name, "title": suite.title, "shifts": len(shifts), "ready": here})
     return rows
 
 
+def _readiness() -> Callable[[ShiftSpec], bool]:
+    """Whether a shift's images are here; a source is looked at once, however many shifts are made of it."""
+    from shifts.local import ready_splits
+    from shifts.spec import SOURCES
+
+    splits = cache(lambda source: ready_splits(SOURCES.get(source)))
+    return lambda spec: spec.split in splits(spec.source)
+
+
 def _sources(pattern: str | None) -> list[dict[str, Any]]:
-    from shifts.local import is_ready
+    from shifts.local import ready_splits
     from shifts.spec import SOURCES
 
     return [
@@ -101,10 +112,10 @@ def _sources(pattern: str | None) -> list[dict[str, Any]]:
             "examples": {split: source.published_size(split) for split in source.counts},
             "classes": source.label_space,
             "licence": source.licence,
-            "ready": [split for split in source.counts if is_ready(source, split)],
+            "ready": [split for split in source.counts if split in here],
         }
-        for name in SOURCES.names(pattern)
-        for source in [SOURCES.get(name)]
+        for source in SOURCES.entries(pattern)
+        for here in [ready_splits(source)]
     ]
 
 
@@ -113,8 +124,7 @@ def _studies(pattern: str | None) -> list[dict[str, Any]]:
 
     return [
         {"name": one.name, "title": one.title, "suites": list(one.suites), "seeds": one.seeds}
-        for name in STUDIES.names(pattern)
-        for one in [STUDIES.get(name)]
+        for one in STUDIES.entries(pattern)
     ]
 
 

@@ -59,7 +59,7 @@ def libraries() -> list[dict[str, Any]]:
             {
                 "name": name,
                 "version": index and index.version,
-                "models": index and sum(re.search(r"[.:]", key) is not None for key in index.entries),
+                "models": index and sum("." in key or ":" in key for key in index.entries),
             }
         )
     return rows
@@ -89,9 +89,9 @@ def print_models(rows: list[dict[str, Any]], pattern: str | None) -> None:
 def weights_state(spec: ModelSpec) -> str:
     """``ready``, or what it takes: ``train`` (by its recipe), ``fetch``, or ``own`` (--weights FILE)."""
     if spec.recipe is not None:
-        from models_zoo.recipe import trained_file
+        from models_zoo.recipe import is_trained
 
-        return "ready" if trained_file(spec).is_file() else "train"
+        return "ready" if is_trained(spec) else "train"
     if spec.weights is None:
         return "ready"
     from models_zoo.spec import HubFile, LocalFile

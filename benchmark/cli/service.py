@@ -25,6 +25,11 @@ Database = Annotated[
 ]
 
 
+def register(program: typer.Typer) -> None:
+    """Add the commands of the board."""
+    program.add_typer(leaderboard_app, name="leaderboard", help="Verify submissions and keep the board.")
+
+
 @leaderboard_app.command()
 def serve(
     storage: Storage = Path("leaderboard-service"),

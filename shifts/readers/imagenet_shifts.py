@@ -5,9 +5,16 @@ Declarations read this module, so nothing heavy is imported at its top.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from shifts.spec import ShiftSpec, Support
+
+
+def subset_counts(class_indices: Collection[int]) -> tuple[int | None, ...]:
+    """Examples of each ImageNet class where it is published only which classes there are."""
+    kept = frozenset(class_indices)
+    return tuple(None if index in kept else 0 for index in range(1000))
 
 
 def subset_shifts(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shifts.readers.imagenet_shifts import subset_shifts
+from shifts.readers.imagenet_shifts import subset_counts, subset_shifts
 from shifts.sources.imagenet import RUSSAKOVSKY
 from shifts.spec import SHIFTS, SOURCES, ImageSource, RemoteFile
 
@@ -39,7 +39,7 @@ SOURCES.register(
         name="imagenet-r",
         title="ImageNet-R",
         label_space="imagenet-1k",
-        counts={"test": tuple(None if index in CLASSES else 0 for index in range(1000))},
+        counts={"test": subset_counts(CLASSES)},
         totals={"test": 30_000},
         files=(
             RemoteFile(

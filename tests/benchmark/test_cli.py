@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -255,6 +256,16 @@ def test_a_full_disk_fails_what_does_not_fit_and_loses_nothing_else(trained_cach
     assert json.loads(stored.read_text(encoding="utf-8"))["status"] == "error"
     assert not list(Path("results").rglob("*.tmp"))
     assert run(arguments) == 0
+
+
+def test_the_version_is_said_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr() == (f"robustbench-shift {version('robustbench-shift')}\n", "")
+
+
+def test_an_unknown_command_is_answered_with_a_known_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["evl"]) == 2
+    assert "eval" in said(capsys)
 
 
 def test_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:

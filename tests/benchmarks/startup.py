@@ -101,14 +101,14 @@ def _commands() -> list[str]:
     """The program and all commands below it, as they are typed."""
     import typer
 
-    from benchmark.cli import app
+    from benchmark.cli import program
 
     def below(command: Any, name: str) -> Iterator[str]:
         yield name
         for word, inner in getattr(command, "commands", {}).items():
             yield from below(inner, f"{name} {word}".strip())
 
-    return list(below(typer.main.get_command(app), ""))
+    return list(below(typer.main.get_command(program()), ""))
 
 
 def _words(line: str) -> list[str]:

@@ -63,7 +63,14 @@ def loaded_modules(code: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["list", "models"], ["list", "shifts", "--json"], ["eval", "--help"], ["show", "digits"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["list", "models"],
+        ["list", "shifts", "--json"],
+        ["eval", "--help"],
+        ["show", "digits"],
+    ],
 )
 def test_start_up_imports_nothing_heavy(arguments: list[str]) -> None:
     code = f"from benchmark.cli import run\nassert run({arguments!r}) == 0"
