@@ -20,6 +20,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.estimate import Estimate
 from benchmark.heads import Found, State, read_head, uncollected
@@ -36,6 +37,8 @@ _WORTH_WRITING = 200
 _APART = ("metrics", "groups", "provenance")
 _FIELDS = tuple(field.name for field in dataclasses.fields(Result) if field.name not in _APART)
 _TUPLES = ("training_data", "warnings")
+# Of each metric: None where it does not apply, or where its numbers begin, its method and its level.
+Layout = dict[str, tuple[int, str, float] | None]
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, BadZipFile)
 
 
@@ -48,7 +51,7 @@ def known_heads(root: Path, found: Sequence[Found]) -> dict[Found, Result]:
     path, name = index_path(root), _name_of(root)
     try:
         with uncollected():
-            before = _decoded(path, name, set(found))
+            before = _decoded(path, name, {one: one for one in found})
     except _DAMAGE:
         before = {}
     heads = dict(before)
@@ -135,8 +138,11 @@ def _text(value: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.frombuffer(json.dumps(value, separators=(",", ":")).encode(), dtype=np.uint8)
 
 
-def _decoded(path: Path, name: str, wanted: set[Found]) -> dict[Found, Result]:
+def _decoded(path: Path, name: str, wanted: Mapping[Found, Found]) -> dict[Found, Result]:
     """The heads in an index whose files are as they were.
+
+    Args:
+        wanted: what was found of each file, by itself: a copy of it for each head would take as much again.
 
     Raises:
         OSError, ValueError, KeyError, TypeError, IndexError, EOFError, BadZipFile: there is no such index.
@@ -148,61 +154,64 @@ def _decoded(path: Path, name: str, wanted: set[Found]) -> dict[Found, Result]:
         folders, values = (json.loads(stored[part].tobytes()) for part in ("folders", "values"))
         states, fields, shapes = (stored[part].tolist() for part in ("states", "fields", "shapes"))
         provenance, lengths = stored["provenance"].tolist(), stored["lengths"].tolist()
-        numbers = stored["numbers"].tolist()
-    sizes = {shape: 4 * sum(about is not None for _, about in values[shape]) for shape in set(shapes)}
+        numbers = stored["numbers"]
+    layouts = {shape: _layout(values[shape]) for shape in set(shapes)}
     heads, start, first = {}, 0, 0
     for folder, state, row, length, shape in zip(folders, states, fields, lengths, shapes, strict=True):
-        (of_model, of_shift), size = folder, sizes[shape]
-        known = Found(of_model, of_shift, State(*state))
-        if known in wanted:
+        (of_model, of_shift), layout = folder, layouts[shape]
+        known = wanted.get(Found(of_model, of_shift, State(*state)))
+        if known is not None:
             plain = dict(zip(_FIELDS, [values[place] for place in row], strict=True))
             for field in _TUPLES:
                 plain[field] = tuple(plain[field])
             parts = [values[place] for place in provenance[start : start + length]]
             heads[known] = Result(
-                metrics=Metrics(values[shape], numbers[first : first + size]),
+                metrics=Metrics(layout, numbers, first),
                 # Its values are shared with other results; nobody changes them.
                 provenance=dict(zip(parts[::2], parts[1::2], strict=True)),
                 **plain,
             )
-        start, first = start + length, first + size
+        start, first = start + length, first + 4 * sum(about is not None for about in layout.values())
     return heads
 
 
+def _layout(shape: Sequence[Any]) -> Layout:
+    """Where the numbers of each metric begin, from (name, None or [method, level]) pairs."""
+    found: Layout = {}
+    for name, about in shape:
+        before = 4 * sum(one is not None for one in found.values())
+        found[name] = None if about is None else (before, *about)
+    return found
+
+
 class Metrics(Mapping[str, Estimate | None]):
-    """Metrics whose estimates are made when they are asked for: a table shows two of eight.
+    """Metrics whose estimates are made whenever they are asked for: a table shows two of eight.
 
     Args:
-        shape: (name, None or (method, level)) pairs; ``numbers``: value, low, high and n of those that apply.
+        layout: of the metrics; many results share it.
+        numbers: value, low, high and n of every metric that applies, of all results.
+        first: where those of this result begin.
     """
 
-    __slots__ = ("_made", "_numbers", "_shape")
+    __slots__ = ("_first", "_layout", "_numbers")
 
-    def __init__(self, shape: Sequence[Any], numbers: Sequence[float]) -> None:
-        self._shape, self._numbers = shape, numbers
-        self._made: dict[str, Estimate | None] = {}
+    def __init__(self, layout: Layout, numbers: NDArray[np.float64], first: int) -> None:
+        self._layout, self._numbers, self._first = layout, numbers, first
 
     def __getitem__(self, name: str) -> Estimate | None:
-        if name not in self._made:
-            self._made[name] = self._make(name)
-        return self._made[name]
-
-    def _make(self, name: str) -> Estimate | None:
-        start = 0
-        for metric, about in self._shape:
-            if metric == name:
-                if about is None:
-                    return None
-                value, low, high, n = self._numbers[start : start + 4]
-                return Estimate.known(value, low, high, method=about[0], level=about[1], n=int(n))
-            start += 0 if about is None else 4
-        raise KeyError(name)
+        about = self._layout[name]
+        if about is None:
+            return None
+        place, method, level = about
+        begin = self._first + place
+        value, low, high, n = self._numbers[begin : begin + 4].tolist()
+        return Estimate.known(value, low, high, method=method, level=level, n=int(n))
 
     def __iter__(self) -> Iterator[str]:
-        return (metric for metric, _ in self._shape)
+        return iter(self._layout)
 
     def __len__(self) -> int:
-        return len(self._shape)
+        return len(self._layout)
 
     def __repr__(self) -> str:
         return repr(dict(self))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,17 +25,20 @@ def measured(store: Store) -> list[tuple[Path, Result]]:
     Raises:
         ResultsError: there is none.
     """
-    found = [
-        (folder, result)
-        for folder, result in latest(store.results())
-        if result.status == "ok" and has_predictions(folder)
-    ]
+    found = finished(latest(store.results()))
     if not found:
         raise ResultsError(
-            f"there are no finished evaluations in {store.root}",
+            f"there are no finished evaluations in {store.place}",
             hint="robustbench-shift eval --model digits-cnn",
         )
     return found
+
+
+def finished(results: Iterable[tuple[Path, Result]]) -> list[tuple[Path, Result]]:
+    """Those that were measured and have their predictions."""
+    return [
+        (folder, result) for folder, result in results if result.status == "ok" and has_predictions(folder)
+    ]
 
 
 def cell(found: Sequence[tuple[Path, Result]], model: str, shift: str) -> tuple[Path, Result]:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
+from benchmark.baselines.own import Results
 from benchmark.estimate import Estimate
 from benchmark.lines import MIN_MODELS
-from benchmark.lookup import answers, measured
+from benchmark.lookup import answers, finished
 from benchmark.report import Row
 from benchmark.resampling import paired_effective_robustness
-from benchmark.store import Store
 
 
 def with_paired_intervals(
-    rows: Sequence[Row], folder: Path, *, resamples: int = 10_000, level: float = 0.95
+    rows: Sequence[Row], results: Results, *, resamples: int = 10_000, level: float = 0.95
 ) -> list[Row]:
     """The rows with the interval of the paired bootstrap, where it can be had.
 
@@ -25,12 +24,12 @@ def with_paired_intervals(
     others have predictions on the same images; the other rows stay as they are.
 
     Args:
-        rows: from ``build_rows`` with the baseline ``results:<folder>``.
-        folder: the results folder behind that baseline.
+        rows: from ``build_rows`` with a baseline ``results:DIR``.
+        results: of that baseline, as ``own_results`` gives them.
         resamples: how often to resample.
         level: confidence level in (0, 1).
     """
-    found = measured(Store(folder))
+    found = finished(results)
     pairs = {
         (row.result.reference, row.result.shift)
         for row in rows

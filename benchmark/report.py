@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from models_zoo.training_data import trained_on
 from shifts.errors import FitError
 
 SCHEMA_VERSION = 1
+AT_ONCE = 2048  # rows are made so many at a time: the distances of many models from a line take few calls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,41 +72,87 @@ class Row:
 
 
 def document(rows: Iterable[Row]) -> dict[str, Any]:
-    """What ``--json`` prints."""
-    return {"schema_version": SCHEMA_VERSION, "results": [row.to_json() for row in rows]}
+    """What ``--json`` prints; the rows are taken one by one as they are printed."""
+    return {"schema_version": SCHEMA_VERSION, "results": (row.to_json() for row in rows)}
 
 
-def build_rows(
-    results: Sequence[tuple[Path, Result]], *, baseline: str | None = None, scale: Scale = "probit"
-) -> list[Row]:
-    """Rows in the order of the results.
+class Rows(Iterable[Row]):
+    """Rows in the order of the results, made each time they are gone through: only a few are held at once.
 
     Args:
         results: (folder, result) pairs; references are looked up among them.
-        baseline: name of the baseline to measure against; default: the first one that has the pair.
+        baseline: to measure against, or its name; default: the first one that has the pair.
+
+    Raises:
+        UserError: there is no such baseline.
     """
-    references = {
-        (result.model_digest, result.shift, result.provenance.get("limit")): result
-        for _, result in results
-        if result.status == "ok"
-    }
-    on_reference = []
-    for _, result in results:
+
+    def __init__(
+        self,
+        results: Sequence[tuple[Path, Result]],
+        *,
+        baseline: Baseline | str | None = None,
+        scale: Scale = "probit",
+    ) -> None:
+        self._results = results
+        chosen = load_baseline(baseline) if isinstance(baseline, str) else baseline
+        self._references = {
+            (result.model_digest, result.shift, result.provenance.get("limit")): result
+            for _, result in results
+            if result.status == "ok"
+        }
+        # All lines at once: what cannot be compared with is said before the first row.
+        self._fits: dict[tuple[str, str], BaselineFit | str] = {}
+        for _, result in results:
+            pair = _pair(result)
+            if pair not in self._fits and self._compared(result):
+                self._fits[pair] = _fit(*pair, baseline=chosen, scale=scale)
+
+    def __iter__(self) -> Iterator[Row]:
+        return self._made(self._results)
+
+    def of(self, models: Collection[str]) -> list[Row]:
+        """The rows of models, by their digests."""
+        asked = set(models)
+        return list(self._made([pair for pair in self._results if pair[1].model_digest in asked]))
+
+    def _made(self, results: Sequence[tuple[Path, Result]]) -> Iterator[Row]:
+        for start in range(0, len(results), AT_ONCE):
+            yield from self._some(results[start : start + AT_ONCE])
+
+    def _some(self, results: Sequence[tuple[Path, Result]]) -> list[Row]:
+        on_reference = [self._on_reference(result) for _, result in results]
+        by_pair: dict[tuple[str, str], list[int]] = {}
+        for place, (_, result) in enumerate(results):
+            if self._compared(result):
+                by_pair.setdefault(_pair(result), []).append(place)
+        above: dict[int, EffectiveRobustness | str] = {}
+        for pair, places in by_pair.items():
+            measured = [(results[at][1], on_reference[at]) for at in places]
+            above |= zip(places, _above(self._fits[pair], measured), strict=True)
+        return [
+            _row(folder, result, on_reference[place], above.get(place))
+            for place, (folder, result) in enumerate(results)
+        ]
+
+    def _compared(self, result: Result) -> bool:
+        return _on_a_line(result) and self._on_reference(result) is not None
+
+    def _on_reference(self, result: Result) -> Estimate | None:
         key = (result.model_digest, result.reference or "", result.provenance.get("limit"))
-        reference = references.get(key)
-        on_reference.append(None if reference is None else reference.accuracy)
-    by_pair: dict[tuple[str, str], list[int]] = {}
-    for place, (_, result) in enumerate(results):
-        if _on_a_line(result) and on_reference[place] is not None:
-            by_pair.setdefault((result.reference or "", result.shift), []).append(place)
-    above: dict[int, EffectiveRobustness | str] = {}
-    for pair, places in by_pair.items():
-        fit = _fit(*pair, baseline=baseline, scale=scale)
-        above |= zip(places, _above(fit, [(results[at][1], on_reference[at]) for at in places]), strict=True)
-    return [
-        _row(folder, result, on_reference[place], above.get(place))
-        for place, (folder, result) in enumerate(results)
-    ]
+        reference = self._references.get(key)
+        return None if reference is None else reference.accuracy
+
+
+def build_rows(
+    results: Sequence[tuple[Path, Result]], *, baseline: Baseline | str | None = None, scale: Scale = "probit"
+) -> list[Row]:
+    """All of the ``Rows``."""
+    return list(Rows(results, baseline=baseline, scale=scale))
+
+
+def _pair(result: Result) -> tuple[str, str]:
+    return result.reference or "", result.shift
 
 
 def _on_a_line(result: Result) -> bool:
@@ -123,10 +170,19 @@ def _above(
     known = [(first, second) for first, second in pairs if first is not None and second is not None]
     assert len(known) == len(measured), "both are measured"
     return [
-        # A member is compared with the line through the others.
-        effective_robustness(fit, *pair, model=result.model) if result.model in members else one
+        _without(fit, result.model, pair) if result.model in members else one
         for one, pair, (result, _) in zip(above_line(fit, known), known, measured, strict=True)
     ]
+
+
+def _without(
+    fit: BaselineFit, model: str, accuracies: tuple[Estimate, Estimate]
+) -> EffectiveRobustness | str:
+    """Of a member, which is compared with the line through the others."""
+    try:
+        return effective_robustness(fit, *accuracies, model=model)
+    except FitError as error:
+        return error.message
 
 
 def _row(
@@ -158,14 +214,15 @@ def _trained_on(training_data: tuple[str, ...], reference: str | None) -> bool:
     return reference is not None and trained_on(training_data, reference)
 
 
-def _fit(reference: str, shift: str, *, baseline: str | None, scale: Scale) -> BaselineFit | str:
+def _fit(reference: str, shift: str, *, baseline: Baseline | None, scale: Scale) -> BaselineFit | str:
     """The line of a pair, or why there is none."""
-    names = [baseline] if baseline is not None else baselines_for(reference, shift)
-    if not names:
-        return f"no shipped baseline has the shift together with {reference!r}"
-    chosen: Baseline = load_baseline(names[0])
+    if baseline is None:
+        names = baselines_for(reference, shift)
+        if not names:
+            return f"no shipped baseline has the shift together with {reference!r}"
+        baseline = load_baseline(names[0])
     try:
-        return chosen.fit(reference, shift, scale=scale)
+        return baseline.fit(reference, shift, scale=scale)
     except FitError as error:
         return error.message
 

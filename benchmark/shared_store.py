@@ -83,6 +83,10 @@ class SharedStore(Store):
     def __reduce__(self) -> tuple[object, ...]:
         return (SharedStore, (self.url,))  # each machine has a copy of its own
 
+    @property
+    def place(self) -> str:
+        return self.url
+
     def check_writable(self) -> None:
         super().check_writable()
         probe = f"{self._base}/.probe-{digest(str(self.root))[:12]}"

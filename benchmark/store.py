@@ -27,38 +27,38 @@ ROWS_PER_SHARD = 1024
 RESULTS_VARIABLE = "ROBUSTBENCH_SHIFT_RESULTS"
 
 
-def results_home(folder: Path | None = None) -> Path:
-    """``--results``, or ``$ROBUSTBENCH_SHIFT_RESULTS``, or ``./results``; of a URL, a copy of its results."""
-    given = folder or Path(os.environ.get(RESULTS_VARIABLE, "results"))
-    url = url_of(given)
-    if url is None:
-        return local_path(given).expanduser()
-    from benchmark.shared_store import SharedStore
+def open_store(given: Path | None = None) -> Store:
+    """The one way to results: ``--results``, or ``$ROBUSTBENCH_SHIFT_RESULTS``, or ``./results``.
 
-    shared = SharedStore(url)
-    shared.pull()
-    return shared.root
-
-
-def open_store(folder: Path | None = None) -> Store:
-    """The store at ``results_home``; of a URL, one that shares what is measured.
+    Args:
+        given: a folder, or a URL that fsspec knows: there others share what is measured.
 
     Raises:
-        UserError: what the URL needs is not installed, or it cannot be reached.
+        UserError: what the URL needs is not installed, or it is none.
     """
-    url = url_of(folder or Path(os.environ.get(RESULTS_VARIABLE, "results")))
+    given = given or Path(os.environ.get(RESULTS_VARIABLE, "results"))
+    url = url_of(given)
     if url is None:
-        return Store(results_home(folder))
+        return Store(local_path(given).expanduser())
     from benchmark.shared_store import SharedStore
 
     return SharedStore(url)
 
 
 class Store:
-    """A results folder."""
+    """A results folder.
+
+    Attributes:
+        root: the folder.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @property
+    def place(self) -> str:
+        """What a user calls it: the folder, or the URL of a shared one."""
+        return str(self.root)
 
     def cell(self, model: str, model_digest: str, *, shift: str, shift_digest: str) -> Path:
         """The folder of one model on one shift."""

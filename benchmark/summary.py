@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def _kind_json(one: KindSummary) -> dict[str, Any]:
 
 
 def summarise(
-    rows: Sequence[Row], *, base: str | None = None, ranks: bool = False, level: float = 0.95
+    rows: Iterable[Row], *, base: str | None = None, ranks: bool = False, level: float = 0.95
 ) -> list[ModelSummary]:
     """One summary per model, in the order of the rows.
 
@@ -135,7 +136,7 @@ def summarise(
     placed = _ranks(good, level) if ranks else {}
     by_model: dict[tuple[str, str], list[Row]] = {}
     for row in good:
-        by_model.setdefault((row.result.model, row.result.model_digest), []).append(row)
+        by_model.setdefault(_model_of(row), []).append(row)
     found = []
     for key, own in by_model.items():
         mce, relative_mce = _corruption_errors(own, level)
@@ -154,6 +155,19 @@ def summarise(
             )
         )
     return found
+
+
+def passing(rows: Iterable[Row], summaries: list[ModelSummary]) -> Iterator[Row]:
+    """The rows as they come; when all of a model have passed, its summary is added to the others.
+
+    Args:
+        rows: each model's beside each other, as ``benchmark.report.latest`` sorts them.
+        summaries: where the summaries go, as ``summarise`` makes them without a base model and ranks.
+    """
+    for _, of_model in groupby(rows, key=_model_of):
+        own = list(of_model)
+        yield from own
+        summaries += summarise(own)
 
 
 def leaders(results: Iterable[Result], *, most: int) -> list[str]:
@@ -192,6 +206,10 @@ def relative(row: Row, base: Row, *, level: float = 0.95) -> Estimate:
     )
     first, second = matched_rows(ours.names, theirs.names)
     return paired_proportions(ours.right[first], theirs.right[second], level=level)
+
+
+def _model_of(row: Row) -> tuple[str, str]:
+    return row.result.model, row.result.model_digest
 
 
 def _kind(kind: str, rows: Sequence[Row], base: dict[str, Row], level: float) -> KindSummary:

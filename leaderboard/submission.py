@@ -71,22 +71,22 @@ def read_card(path: Path) -> dict[str, Any]:
     return dict(found)
 
 
-def choose(results: Path, model: str, suite: str | None) -> tuple[str, list[tuple[Path, Result]]]:
+def choose(store: Store, model: str, suite: str | None) -> tuple[str, list[tuple[Path, Result]]]:
     """The finished evaluations of a model on a suite, one for each shift.
 
     Args:
-        suite: None for the one suite that the folder has all of.
+        store: the results.
+        suite: None for the one suite that they have all of.
 
     Raises:
         ResultsError: no such model, several under one name, or shifts that are missing or not whole.
     """
-    stored = [
-        pair for pair in latest(Store(results).results()) if pair[1].status == "ok" and pair[1].model == model
-    ]
+    found = latest(store.results())
+    stored = [pair for pair in found if pair[1].status == "ok" and pair[1].model == model]
     if not stored:
-        names = sorted({result.model for _, result in Store(results).results()})
+        names = sorted({result.model for _, result in found})
         raise ResultsError(
-            f"{results} has no finished evaluation of {model!r}",
+            f"{store.place} has no finished evaluation of {model!r}",
             hint=f"it has {', '.join(names)}" if names else f"robustbench-shift eval --model {model}",
         )
     suite = suite or _only_suite(stored, model)
@@ -95,7 +95,7 @@ def choose(results: Path, model: str, suite: str | None) -> tuple[str, list[tupl
     weights = {_card_of(result).get("weights") for _, result in chosen}
     if len(weights) > 1:
         raise ResultsError(
-            f"{results} has {model!r} with {len(weights)} different weights",
+            f"{store.place} has {model!r} with {len(weights)} different weights",
             hint="keep one of them in a folder of its own",
         )
     missing = [name for name in wanted if name not in {result.shift for _, result in chosen}]
@@ -103,7 +103,7 @@ def choose(results: Path, model: str, suite: str | None) -> tuple[str, list[tupl
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise ResultsError(
             f"suite {suite!r} is not complete: {', '.join(missing[:5])}{more} not evaluated",
-            hint=f"robustbench-shift eval --model {model} --suite {suite} --results {results}",
+            hint=f"robustbench-shift eval --model {model} --suite {suite} --results {store.place}",
         )
     for _, result in chosen:
         marks = [warning for warning in result.warnings if warning.startswith(PARTIAL)]

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
@@ -289,8 +289,11 @@ def _runs(process: int) -> bool:
     return True
 
 
-def write_atomic(path: Path, data: str | bytes) -> None:
+def write_atomic(path: Path, data: str | bytes | Iterable[str]) -> None:
     """Write under a temporary name beside the target, then rename: a reader sees all or nothing.
+
+    Args:
+        data: of the file; parts of a long text are written as they come.
 
     Raises:
         UserError: the folder cannot be written.
@@ -299,7 +302,8 @@ def write_atomic(path: Path, data: str | bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
-            stream.write(data.encode() if isinstance(data, str) else data)
+            for part in (data,) if isinstance(data, (str, bytes)) else data:
+                stream.write(part.encode() if isinstance(part, str) else part)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)

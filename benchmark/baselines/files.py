@@ -13,10 +13,13 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.baselines.table import FILE_NAME, Baseline, BaselineRow, MemberRule, unknown
 from shifts.errors import CorruptDataError, UserError
+
+if TYPE_CHECKING:
+    from benchmark.baselines.own import Read
 
 SCHEMA_VERSION = 1
 RESULTS = "results:"
@@ -36,12 +39,14 @@ def baseline_names(*, folder: Path | None = None) -> tuple[str, ...]:
     return tuple(f"{name}-v{version}" for name, version in _available(folder))
 
 
-def load_baseline(name: str, *, folder: Path | None = None) -> Baseline:
+def load_baseline(name: str, *, folder: Path | None = None, read: Read | None = None) -> Baseline:
     """A baseline by identifier (``digits-scratch-v1``, ``digits-scratch@1``) or name (its latest version).
 
     Args:
-        name: identifier or name; or ``results:DIR`` for the results of one's own that lie in DIR.
+        name: identifier or name; or ``results:DIR`` for the results of one's own that lie in DIR, which may
+            be a URL.
         folder: another folder than the package's own.
+        read: results that were read already, by the roots of their stores.
 
     Raises:
         UnknownNameError: no such baseline.
@@ -51,7 +56,7 @@ def load_baseline(name: str, *, folder: Path | None = None) -> Baseline:
     if name.startswith(RESULTS):
         from benchmark.baselines.own import results_baseline
 
-        return results_baseline(Path(name.removeprefix(RESULTS)))
+        return results_baseline(name, read=read)
     available = _available(folder)
     latest = {known: f"{known}-v{version}" for known, version in available}
     identifier = latest.get(name, re.sub(r"@v?(?=[0-9]+$)", "-v", name))

@@ -4,32 +4,51 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmark.baselines.files import RESULTS
 from benchmark.baselines.table import Baseline, BaselineRow, MemberRule
 from benchmark.report import latest
 from benchmark.result import Result
-from benchmark.store import Store
+from benchmark.store import Store, open_store
 from shifts.digest import SHORT
 from shifts.errors import ResultsError, UserError
+
+Results = Sequence[tuple[Path, Result]]
+Read = Mapping[Path, Results]  # the latest results of a store, by its root
 
 # What makes a number one of another experiment; such a cell is no point of a line.
 _MARKS = ("limited", "partial", "contaminated")
 
 
-def results_baseline(folder: Path) -> Baseline:
+def own_results(name: str, *, read: Read | None = None) -> tuple[Store, Results]:
+    """The place behind ``results:DIR``, a folder or a URL, and the latest results in it.
+
+    Args:
+        read: results that were read before, so that no folder is read twice.
+    """
+    store = open_store(Path(name.removeprefix(RESULTS)))
+    known = (read or {}).get(store.root)
+    return store, latest(store.results()) if known is None else known
+
+
+def results_baseline(name: str, *, read: Read | None = None) -> Baseline:
     """Every finished evaluation in a results folder as a point; all models are members.
 
     Cells on a limited or partial copy of the data, and contaminated ones, stay out. A model is called by its
     name, or ``name@digest`` where the folder holds several models of one name.
 
+    Args:
+        name, read: as for ``own_results``.
+
     Raises:
         ResultsError: no finished evaluation in the folder.
     """
+    store, results = own_results(name, read=read)
     found = [
         result
-        for _, result in latest(Store(folder).results())
+        for _, result in results
         if result.status == "ok" and not any(warning.startswith(_MARKS) for warning in result.warnings)
     ]
     digests = Counter(name for name, _ in {(result.model, result.model_digest) for result in found})
@@ -37,12 +56,12 @@ def results_baseline(folder: Path) -> Baseline:
     rows = [measured_row(result, publisher="own results", by_name=result.model in unique) for result in found]
     if not rows:
         raise ResultsError(
-            f"there are no finished evaluations in {folder}", hint="robustbench-shift eval --results DIR"
+            f"there are no finished evaluations in {store.place}", hint="robustbench-shift eval --results DIR"
         )
     return Baseline(
         name="results",
         version=1,
-        title=f"Results in {folder}",
+        title=f"Results in {store.place}",
         source="measured here",
         revision="",
         licence="",
@@ -50,7 +69,7 @@ def results_baseline(folder: Path) -> Baseline:
         default_members=MemberRule(),
         regenerate="robustbench-shift eval",
         references=tuple(sorted({result.reference for result in found if result.reference})),
-        folder=str(folder),
+        folder=store.place,
         rows=tuple(rows),
     )
 

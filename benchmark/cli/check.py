@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmark.cli.options import Results
+
 if TYPE_CHECKING:
     from benchmark.planning import Cell
     from benchmark.result import Result
@@ -37,7 +39,7 @@ def check(
     seconds: Annotated[float, typer.Option(help="Begin no more images after this time.")] = 600.0,
     weights: Annotated[Path | None, typer.Option(help="A checkpoint file for the (one) model.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where local copies of data sets lie.")] = None,
-    results: Annotated[Path | None, typer.Option(help="Where results lie; default ./results.")] = None,
+    results: Results = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     limit: Annotated[
@@ -50,7 +52,7 @@ def check(
     from benchmark.cli.terminal import print_json
     from benchmark.planning import plan
     from benchmark.sentinel.published import ELSEWHERE, Published
-    from benchmark.store import Store, results_home
+    from benchmark.store import open_store
     from models_zoo.spec import MODELS
     from shifts.errors import ResultsError
     from shifts.own import look_in
@@ -67,7 +69,7 @@ def check(
     contestants = [
         weights_at_hand(spec, weights=weights, precision=precision, data_dir=data_dir) for spec in specs
     ]
-    work = plan(contestants, asked, store=Store(results_home(results)), data_dir=data_dir)
+    work = plan(contestants, asked, store=open_store(results), data_dir=data_dir)
     absent = [cell for cell in work.cells if cell.folder not in work.finished]
     if absent:
         raise ResultsError(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from benchmark.cli.options import Results
 
 if TYPE_CHECKING:
     from benchmark.agreement import AgreementLine
@@ -26,7 +27,7 @@ def compare(
     model_a: Annotated[str, typer.Argument(help="A model's name, or name@digest.")],
     model_b: Annotated[str, typer.Argument(help="The model to compare it with.")],
     shift: Annotated[list[str], typer.Option("--shift", "-s", help="Name or pattern; may be repeated.")],
-    results: Annotated[Path | None, typer.Option(help="The results folder; default ./results.")] = None,
+    results: Results = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Compare two models on the same examples: difference, McNemar, groups, overlap of errors."""
@@ -34,9 +35,9 @@ def compare(
     from benchmark.comparison import compare as compared
     from benchmark.lookup import cell, measured, shifts_of, unit_of
     from benchmark.predictions import read_predictions
-    from benchmark.store import PREDICTIONS, Store, results_home
+    from benchmark.store import PREDICTIONS, open_store
 
-    found = measured(Store(results_home(results)))
+    found = measured(open_store(results))
     outcomes = []
     for name in shifts_of(found, shift):
         files = [cell(found, model, name)[0] / PREDICTIONS for model in (model_a, model_b)]
@@ -130,7 +131,7 @@ def agreement(
         str | None, typer.Option("--reference", "-r", help="Default: the shift's own.")
     ] = None,
     model: Annotated[list[str] | None, typer.Option("--model", "-m", help="Only these models.")] = None,
-    results: Annotated[Path | None, typer.Option(help="The results folder; default ./results.")] = None,
+    results: Results = None,
     scale: Annotated[str, typer.Option(help="probit, logit or linear.")] = "probit",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
@@ -139,9 +140,9 @@ def agreement(
     from benchmark.cli.fit import choice
     from benchmark.cli.terminal import print_json
     from benchmark.lookup import answers, measured, shifts_of
-    from benchmark.store import Store, results_home
+    from benchmark.store import open_store
 
-    found = measured(Store(results_home(results)))
+    found = measured(open_store(results))
     documents = []
     for name in shifts_of(found, shift):
         own = next(result.reference for _, result in found if result.shift == name)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from benchmark.cli.options import Results
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -73,9 +75,7 @@ def evaluate(
         list[str] | None, typer.Option(help="What that model was trained on; may be repeated.")
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where local copies of data sets lie.")] = None,
-    results: Annotated[
-        Path | None, typer.Option(help="Where results go: a folder or a URL; default ./results.")
-    ] = None,
+    results: Results = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one forward pass.")] = 256,

@@ -51,13 +51,15 @@ def fit(
     from benchmark.standing import examine
 
     choices = {"scale": choice(scale, "scale"), "method": choice(method, "method")}
+    given = _given(baseline, table, reference)
+    elsewhere = given if among == baseline else _given(among, None, None)
     documents = []
     for one in shift:
-        source = _source(baseline, table, reference, one)
+        source = given or _default(reference, one)
         first = reference[0] if reference else _first_reference(source, one)
         if reference and len(reference) > 1:
             documents.append(
-                _plane(source, reference, one, of, among, scale=choices["scale"], as_json=as_json)
+                _plane(source, reference, one, of, elsewhere, scale=choices["scale"], as_json=as_json)
             )
             continue
         rule = _rule(source, family, min_accuracy)
@@ -69,7 +71,7 @@ def fit(
             protocol=protocol,
             **choices,
         )
-        above = _standing(fitted, source, of, among)
+        above = _standing(fitted, source, of, elsewhere)
         examination = examine(fitted)
         if as_json:
             extra = {"diagnostics": examination.to_json()}
@@ -98,17 +100,22 @@ def choice(value: str, option: str) -> Any:
     return value
 
 
-def _source(name: str | None, table: Path | None, references: list[str] | None, shift: str) -> Baseline:
-    """The baseline that was named, or the default one of the pair, or a table as a baseline."""
-    from benchmark.baselines import baseline_names, baselines_for, load_baseline
-    from shifts.errors import UserError
-
+def _given(name: str | None, table: Path | None, references: list[str] | None) -> Baseline | None:
+    """A table as a baseline, or the baseline that was named, or None where neither was."""
     if table is not None:
         from benchmark.baselines.own import table_baseline
 
         return table_baseline(table, references=references or [])
-    if name is not None:
-        return load_baseline(name)
+    from benchmark.baselines import load_baseline
+
+    return None if name is None else load_baseline(name)
+
+
+def _default(references: list[str] | None, shift: str) -> Baseline:
+    """The default baseline of the pair."""
+    from benchmark.baselines import baseline_names, baselines_for, load_baseline
+    from shifts.errors import UserError
+
     if references:
         found = baselines_for(references[0], shift)
     else:
@@ -153,16 +160,14 @@ def _rule(source: Baseline, families: list[str] | None, least: float | None) -> 
 
 
 def _standing(
-    fitted: BaselineFit, source: Baseline, wanted: list[str] | None, among: str | None
+    fitted: BaselineFit, source: Baseline, wanted: list[str] | None, among: Baseline | None
 ) -> Standing | None:
     if not wanted:
         return None
-    from benchmark.baselines import load_baseline
     from benchmark.standing import standing
     from shifts.registry import matches
 
-    where = source if among is None else load_baseline(among)
-    points = where.points(fitted.reference, fitted.shift)
+    points = (among or source).points(fitted.reference, fitted.shift)
     return standing(
         fitted,
         [
@@ -178,20 +183,19 @@ def _plane(
     references: list[str],
     shift: str,
     wanted: list[str] | None,
-    among: str | None,
+    among: Baseline | None,
     *,
     scale: Any,
     as_json: bool,
 ) -> dict[str, Any]:
     from rich.markup import escape
 
-    from benchmark.baselines import load_baseline
     from benchmark.cli.terminal import out
     from benchmark.multi_reference import fit_plane
     from shifts.registry import matches
 
     plane = fit_plane(source, references=references, shift=shift, scale=scale)
-    where = source if among is None else load_baseline(among)
+    where = among or source
     families = {row.model: row.family for row in where.rows}
     named = [
         model

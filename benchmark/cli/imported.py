@@ -39,7 +39,7 @@ def score_file(
     from benchmark.cli.terminal import print_json
     from benchmark.imported import import_predictions
     from benchmark.report import build_rows, document
-    from benchmark.store import Store, results_home
+    from benchmark.store import open_store
     from shifts.own import look_in
     from shifts.spec import SHIFTS
 
@@ -48,7 +48,7 @@ def score_file(
     if len(model) != 1 or suite is not None or shift is None or len(shift) != 1:
         raise typer.BadParameter("--predictions goes with one --model, any name, and one --shift")
     look_in(data_dir)
-    store = Store(results_home(results))
+    store = open_store(results)
     store.check_writable()
     folder, result = import_predictions(
         path,
@@ -61,11 +61,13 @@ def score_file(
         partial=partial,
         data_dir=data_dir,
     )
+    store.keep(folder)
     rows = build_rows([*_reference(store, result, limit=limit), (folder, result)], baseline=baseline)
     if as_json:
         print_json(document(rows))
     else:
         print_rows(rows)
+    store.check_kept()
 
 
 def _reference(store: Store, result: Result, *, limit: int | None) -> list[tuple[Path, Result]]:

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmark.cli.options import Results
+
 if TYPE_CHECKING:
+    from benchmark.baselines import Baseline
     from benchmark.plots.panels import Panel
     from benchmark.result import Result
 
@@ -36,14 +39,14 @@ def plot(
     trials: Annotated[
         list[Path] | None, typer.Option(help="Shape bias: a published file of trials; may be repeated.")
     ] = None,
-    results: Annotated[Path | None, typer.Option(help="The results folder; default ./results.")] = None,
+    results: Results = None,
 ) -> None:
     """Draw accuracy on the line, severity curves, reliability diagrams or shape bias."""
     from benchmark.cli.fit import choice
     from benchmark.cli.terminal import out
     from benchmark.plots.style import FORMATS
     from benchmark.report import latest
-    from benchmark.store import Store, results_home
+    from benchmark.store import open_store
     from shifts.registry import matches
 
     if kind not in KINDS:
@@ -54,9 +57,11 @@ def plot(
     endings = (*FORMATS, ".html") if kind == "scatter" else FORMATS
     if output.suffix.lower() not in endings:
         raise typer.BadParameter(f"{output.name}: a {kind} figure ends in {', '.join(endings)}")
+    store = open_store(results)
+    read = {store.root: latest(store.results())}
     found = [
         pair
-        for pair in latest(Store(results_home(results)).results())
+        for pair in read[store.root]
         if not model or any(matches(pair[1].model, pattern) for pattern in model)
     ]
     if kind == "severity":
@@ -66,26 +71,28 @@ def plot(
     elif kind == "shape-bias":
         _shape_bias(found, shift, trials or [], output)
     else:
+        from benchmark.baselines import load_baseline
         from benchmark.plots.panels import build_panel
 
+        against = None if baseline is None else load_baseline(baseline, read=read)
         panels = [
             build_panel(
-                name, reference=reference, baseline=baseline, scale=choice(scale, "scale"), results=found
+                name, reference=reference, baseline=against, scale=choice(scale, "scale"), results=found
             )
-            for name in _names(found, shift, baseline)
+            for name in _names(found, shift, against)
         ]
         _scatter(panels, output)
     out().print(f"{output}", soft_wrap=True)
 
 
-def _names(found: list[tuple[Path, Result]], patterns: list[str], baseline: str | None) -> list[str]:
+def _names(found: list[tuple[Path, Result]], patterns: list[str], baseline: Baseline | None) -> list[str]:
     """Shifts by pattern among the results and the baselines; a name that matches nothing is kept as it is."""
     from benchmark.baselines import baseline_names, load_baseline
     from shifts.registry import matches
 
     known = dict.fromkeys(result.shift for _, result in found if result.reference)
-    for name in [baseline] if baseline else baseline_names():
-        known.update(dict.fromkeys(pair[1] for pair in load_baseline(name).pairs()))
+    for one in [baseline] if baseline else map(load_baseline, baseline_names()):
+        known.update(dict.fromkeys(pair[1] for pair in one.pairs()))
     names: dict[str, None] = {}
     for pattern in patterns:
         hits = [pattern] if pattern in known else [name for name in known if matches(name, pattern)]

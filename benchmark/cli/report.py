@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmark.cli.options import Results
+
 if TYPE_CHECKING:
     from benchmark.report import Row
+    from benchmark.result import Result
     from benchmark.summary import ModelSummary
 
 MOST = 40  # models that are shown shift by shift; of more than these the best ``LEADERS`` are shown
@@ -21,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    results: Annotated[Path | None, typer.Option(help="The results folder; default ./results.")] = None,
+    results: Results = None,
     suite: Annotated[str | None, typer.Option(help="Only the shifts of this suite.")] = None,
     model: Annotated[list[str] | None, typer.Option("--model", "-m", help="Only these models.")] = None,
     baseline: Annotated[str | None, typer.Option(help="Measure effective robustness against this.")] = None,
@@ -41,16 +45,21 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Print the table of everything in a results folder, with averages and worst cases per kind."""
+    from benchmark.baselines import load_baseline
     from benchmark.heads import uncollected
-    from benchmark.report import build_rows, document, latest
-    from benchmark.store import Store, results_home
-    from benchmark.summary import leaders, summarise
+    from benchmark.report import Rows, document, latest
+    from benchmark.store import open_store
+    from benchmark.summary import leaders, passing, summarise
     from shifts.errors import ResultsError
     from shifts.registry import matches
 
-    store = Store(results_home(results))
+    if paired and not (baseline or "").startswith("results:"):
+        raise typer.BadParameter("--paired goes with --baseline results:DIR: it needs predictions")
+    store = open_store(results)
     with uncollected():
-        found = latest(store.results())
+        read = {store.root: latest(store.results())}
+        against = None if baseline is None else load_baseline(baseline, read=read)
+        found = read[store.root]
         if suite is not None:
             from benchmark.suites import SUITES
 
@@ -60,35 +69,49 @@ def report(
             found = [pair for pair in found if any(matches(pair[1].model, pattern) for pattern in model)]
         if not found:
             raise ResultsError(
-                f"there are no such results in {store.root}", hint="robustbench-shift eval --model digits-cnn"
+                f"there are no such results in {store.place}",
+                hint="robustbench-shift eval --model digits-cnn",
             )
         models = list(dict.fromkeys(result.model_digest for _, result in found))
         shown = models if len(models) <= MOST else leaders((one for _, one in found), most=LEADERS)
-        if not (csv or markdown or latex or as_json or base or ranks or paired):
-            asked = set(shown)  # nobody sees the others
-            found = [pair for pair in found if pair[1].model_digest in asked]
-        rows = build_rows(found, baseline=baseline)
+        together = base is not None or ranks or paired  # each model with others: all rows are held
+        made = Rows(found, baseline=against)
+        rows: Iterable[Row] = made
         if paired:
-            if baseline is None or not baseline.startswith("results:"):
-                raise typer.BadParameter("--paired goes with --baseline results:DIR: it needs predictions")
+            from benchmark.baselines.own import own_results
             from benchmark.paired import with_paired_intervals
 
-            rows = with_paired_intervals(rows, Path(baseline.removeprefix("results:")))
-        summaries = summarise(rows, base=base, ranks=ranks)
-    _write(rows, csv=csv, markdown=markdown, latex=latex)
-    if as_json:
-        from benchmark.cli.terminal import print_json
+            _, on_the_line = own_results(str(baseline), read=read)
+            rows = with_paired_intervals(list(rows), on_the_line)
+        if together:
+            rows = list(rows)
+        summaries = summarise(rows, base=base, ranks=ranks) if together else []
+        _write(rows, found, csv=csv, markdown=markdown, latex=latex)
+        if as_json:
+            from benchmark.cli.terminal import print_json
 
-        print_json({**document(rows), "summary": [one.to_json() for one in summaries]})
-    else:
-        _print(rows, summaries, shown, models=len(models), base=base, summary=summary)
+            # The summaries are there once the rows, which are printed first, have passed.
+            printed = rows if together else passing(rows, summaries)
+            print_json({**document(printed), "summary": (one.to_json() for one in summaries)})
+            return
+        if not together:
+            rows = made.of(shown)
+            summaries = summarise(rows)
+    _print(list(rows), summaries, shown, models=len(models), base=base, summary=summary)
 
 
-def _write(rows: list[Row], *, csv: Path | None, markdown: Path | None, latex: Path | None) -> None:
+def _write(
+    rows: Iterable[Row],
+    found: Sequence[tuple[Path, Result]],
+    *,
+    csv: Path | None,
+    markdown: Path | None,
+    latex: Path | None,
+) -> None:
     from benchmark.export import write_csv, write_latex, write_markdown
 
     if csv is not None:
-        write_csv(csv, rows)
+        write_csv(csv, rows, metrics=dict.fromkeys(name for _, result in found for name in result.metrics))
     if markdown is not None:
         write_markdown(markdown, rows)
     if latex is not None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from benchmark.cli.options import Results
+
 if TYPE_CHECKING:
     from benchmark.studies.study import Findings
 
@@ -33,13 +35,12 @@ def study(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the JSON and the figures.")
     ] = None,
-    results: Annotated[Path | None, typer.Option(help="Where results go; default ./results.")] = None,
+    results: Results = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where local copies of data sets lie.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Run a study of the literature: a table, the figure, every number as JSON, and a verdict."""
     from benchmark.cli.terminal import print_json, progress
-    from benchmark.store import results_home
     from benchmark.studies.study import STUDIES, setting
     from shifts.registry import resolve
 
@@ -64,7 +65,7 @@ def study(
                 suite=suite,
                 seeds=seeds,
                 smoke=smoke,
-                results=results_home(results),
+                results=results,
                 data_dir=data_dir,
                 progress=show,
             )

@@ -14,7 +14,9 @@ def register(app: typer.Typer) -> None:
 
 
 def submit(
-    results: Annotated[Path, typer.Argument(metavar="RESULTS_DIR", help="The results folder of `eval`.")],
+    results: Annotated[
+        Path, typer.Argument(metavar="RESULTS_DIR", help="The results of `eval`: a folder or a URL.")
+    ],
     model: Annotated[str, typer.Option("--model", "-m", help="The model to submit, as `eval` named it.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder that the bundle goes into.")],
     suite: Annotated[
@@ -44,6 +46,7 @@ def submit(
     """Make a submission bundle of stored predictions and verify it."""
     from benchmark.cli.leaderboard import print_report
     from benchmark.cli.terminal import complain, out, print_json
+    from benchmark.store import open_store
     from leaderboard.keys import Keys
     from leaderboard.submission import choose, make_manifest, read_card, write_submission
     from shifts.errors import UserError
@@ -65,7 +68,7 @@ def submit(
         raise UserError(
             "a submission says how to reach you", hint="--contact ADDRESS, or the field contact of --card"
         )
-    name, chosen = choose(results, model, suite)
+    name, chosen = choose(open_store(results), model, suite)
     manifest, files = make_manifest(name, chosen, given=given, contact=contact, supersedes=supersedes)
     made = write_submission(output, manifest, files, keys=Keys(data_dir=data_dir))
     report = made.verified.report

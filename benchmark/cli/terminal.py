@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -79,9 +81,58 @@ def remark(message: str, *, hint: str | None = None) -> None:
         console.print(f"  [cyan]→[/] {escape(hint)}", soft_wrap=True)
 
 
-def print_json(document: Any) -> None:
-    """One JSON document on stdout and nothing else."""
-    sys.stdout.write(json.dumps(document, indent=1, allow_nan=False) + "\n")
+def print_json(document: Mapping[str, Any]) -> None:
+    """One JSON document on stdout and nothing else, as ``json.dumps`` lays it out with an indent of 1.
+
+    Args:
+        document: its values are taken in order; one that is an iterator becomes a list whose elements are
+            written as they come, so that a long list need not be held.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    write = sys.stdout.write
+    before = "{\n "
+    for name, value in document.items():
+        write(f"{before}{_name(name)}: ")
+        before = ",\n "
+        if not isinstance(value, Iterator):
+            write(_laid_out(value, "\n "))
+            continue
+        between = "[\n  "
+        for element in value:
+            write(between + _laid_out(element, "\n  "))
+            between = ",\n  "
+        write("[]" if between[0] == "[" else "\n ]")
+    write("\n}\n" if document else "{}\n")
+
+
+def _laid_out(value: Any, line: str = "\n") -> str:
+    """``json.dumps(value, indent=1)``, which is slower and leaves garbage that only a search for it finds.
+
+    Args:
+        line: a line break and the indent of what the value stands in.
+    """
+    kind = type(value)
+    if kind is str:
+        return encode_basestring_ascii(value)
+    if (kind is float or kind is int) and value - value == 0:  # finite
+        return repr(value)
+    if not value or not isinstance(value, (dict, list, tuple)):
+        return json.dumps(value, allow_nan=False)
+    inner = f"{line} "
+    if isinstance(value, dict):
+        begin, end = "{}"
+        parts = [f"{_name(name)}: {_laid_out(part, inner)}" for name, part in value.items()]
+    else:
+        begin, end = "[]"
+        parts = [_laid_out(part, inner) for part in value]
+    return f"{begin}{inner}{f',{inner}'.join(parts)}{line}{end}"
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _name(name: object) -> str:
+    return json.dumps({name: 0}).rpartition(":")[0][1:]
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def build_panel(
     shift: str,
     *,
     reference: str | None = None,
-    baseline: str | None = None,
+    baseline: Baseline | str | None = None,
     scale: Scale = "probit",
     results: Sequence[tuple[Path, Result]] = (),
 ) -> Panel:
@@ -67,7 +67,7 @@ def build_panel(
     Args:
         shift: name.
         reference: None for the one that the results name, or else the baseline's first.
-        baseline: None for the default one of the pair; ``results:DIR`` for one's own.
+        baseline: or its name; None for the default one of the pair, ``results:DIR`` for one's own.
         scale: of the line.
         results: the user's results, from which his models are taken; may be empty.
 
@@ -98,9 +98,9 @@ def build_panel(
     return Panel(fit=fit, points=points, mine=tuple(mine), baseline=source)
 
 
-def _baseline(reference: str | None, shift: str, name: str | None) -> Baseline:
-    if name is not None:
-        return load_baseline(name)
+def _baseline(reference: str | None, shift: str, given: Baseline | str | None) -> Baseline:
+    if given is not None:
+        return load_baseline(given) if isinstance(given, str) else given
     if reference is None:
         from benchmark.baselines import baseline_names
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from benchmark.planning import Cell, Plan
     from benchmark.predictions import Predictions
     from benchmark.result import Result
+    from benchmark.store import Store
     from models_zoo.spec import ModelSpec
     from shifts.spec import ShiftSpec
 
@@ -107,27 +108,29 @@ def measure(jobs: Sequence[Job], *, setting: Setting, what: str = "training and 
     Raises:
         UserError: data that is not here, a training that diverged, or a measurement that failed.
     """
-    from benchmark.store import Store, results_home
+    from benchmark.store import open_store
 
     names = [model.name for job in jobs for model in job.models]
     assert len(set(names)) == len(names), "two jobs of one name would be one result"
-    results = results_home(setting.results)
-    Store(results).check_writable()
-    left = [job for job in jobs if not _finished(job, results, setting.data_dir)]
+    store = open_store(setting.results)
+    store.check_writable()
+    left = [job for job in jobs if not _finished(job, store, setting.data_dir)]
     done = len(jobs) - len(left)
     setting.say(what, done, len(jobs))
     waves = [
         [job for job in left if _depth(job.spec) == depth]
         for depth in sorted({_depth(job.spec) for job in left})
     ]
-    for _ in _side_by_side(waves, results, setting.data_dir):
+    for _ in _side_by_side(waves, store, setting.data_dir):
         done += 1
         setting.say(what, done, len(jobs))
+    store = open_store(setting.results)  # what the processes have put there is seen by looking again
     cells = {}
     for job in jobs:
-        plan = planned(job, results, setting.data_dir)
+        plan = planned(job, store, setting.data_dir)
         for cell in plan.cells:
             cells[cell.contestant.spec.name, cell.shift.name] = (cell.folder, _result(cell, plan))
+    store.check_kept()
     return Measured(cells=cells)
 
 
@@ -139,7 +142,7 @@ def _depth(spec: ModelSpec) -> int:
     return 0 if start is None else 1 + _depth(start)
 
 
-def _side_by_side(waves: Sequence[Sequence[Job]], results: Path, data_dir: Path | None) -> Iterator[str]:
+def _side_by_side(waves: Sequence[Sequence[Job]], store: Store, data_dir: Path | None) -> Iterator[str]:
     """The names of the jobs as they are done; a wave begins when the one before it has ended."""
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from multiprocessing import get_context
@@ -150,14 +153,14 @@ def _side_by_side(waves: Sequence[Sequence[Job]], results: Path, data_dir: Path 
     workers = min(len(jobs), MOST_WORKERS, os.cpu_count() or 1)
     if workers < 2 or any(recipe_of(job.spec).accelerator for job in jobs):
         # One accelerator trains one model at a time.
-        yield from (_work(job, results, data_dir) for job in jobs)
+        yield from (_work(job, store, data_dir) for job in jobs)
         return
     # Not forked: torch's threads do not survive that.
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin) as pool:
         try:
             for wave in waves:
-                futures = [pool.submit(_work, job, results, data_dir) for job in wave]
+                futures = [pool.submit(_work, job, store, data_dir) for job in wave]
                 for future in as_completed(futures):
                     yield future.result()
         except BaseException:
@@ -184,7 +187,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _work(job: Job, results: Path, data_dir: Path | None) -> str:
+def _work(job: Job, store: Store, data_dir: Path | None) -> str:
     """Train the model of a job and measure it with its checkpoints."""
     from benchmark.runner import Options, run_pass
     from models_zoo.training import train
@@ -192,28 +195,29 @@ def _work(job: Job, results: Path, data_dir: Path | None) -> str:
     for model in job.models:
         train(model, data_dir=data_dir)
     if job.shifts:
-        for work in planned(job, results, data_dir).passes:
+        for work in planned(job, store, data_dir).passes:
             for _ in run_pass(work, options=Options(device="auto", data_dir=data_dir)):
                 pass
+            for cell in work.cells:
+                store.keep(cell.folder)
     return job.spec.name
 
 
-def _finished(job: Job, results: Path, data_dir: Path | None) -> bool:
+def _finished(job: Job, store: Store, data_dir: Path | None) -> bool:
     from models_zoo.recipe import trained_file
 
     if not all(trained_file(model, data_dir=data_dir).is_file() for model in job.models):
         return False
-    return not planned(job, results, data_dir).passes
+    return not planned(job, store, data_dir).passes
 
 
-def planned(job: Job, results: Path, data_dir: Path | None) -> Plan:
+def planned(job: Job, store: Store, data_dir: Path | None) -> Plan:
     """The cells of a job whose models are trained, and which of them are measured."""
     from benchmark.planning import contestant, plan
-    from benchmark.store import Store
     from models_zoo.recipe import trained_file
 
     contestants = [contestant(model, weights=trained_file(model, data_dir=data_dir)) for model in job.models]
-    return plan(contestants, job.shifts, store=Store(results), data_dir=data_dir)
+    return plan(contestants, job.shifts, store=store, data_dir=data_dir)
 
 
 def _result(cell: Cell, plan: Plan) -> Result:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmark.costs import ROW
-from benchmark.store import results_home
+from benchmark.store import Store, open_store
 from benchmark.studies.measuring import planned
 from benchmark.studies.study import Setting, Study
 from models_zoo.costs import TrainingCost, split_size, training_cost
@@ -136,8 +136,11 @@ def plan_study(study: Study, setting: Setting, *, throughput: float = THROUGHPUT
     specs |= {job.spec.name: job.spec for job in jobs}  # these know which checkpoints are kept
     costs = {name: training_cost(spec, data_dir=setting.data_dir) for name, spec in specs.items()}
     trainings = tuple(_training(spec, costs[name], setting.data_dir) for name, spec in specs.items())
+    store = open_store(setting.results)
     evaluations = tuple(
-        one for job in jobs for one in _evaluations(job, costs[job.spec.name], setting=setting)
+        one
+        for job in jobs
+        for one in _evaluations(job, costs[job.spec.name], store=store, data_dir=setting.data_dir)
     )
     return StudyPlan(
         study=study.name,
@@ -169,11 +172,13 @@ def _training(spec: ModelSpec, cost: TrainingCost, data_dir: Path | None) -> Tra
     )
 
 
-def _evaluations(job: Job, cost: TrainingCost, *, setting: Setting) -> Iterator[Evaluation]:
-    done = _done(job, setting)
+def _evaluations(
+    job: Job, cost: TrainingCost, *, store: Store, data_dir: Path | None
+) -> Iterator[Evaluation]:
+    done = _done(job, store, data_dir)
     for model in job.models:
         for shift in job.shifts:
-            size = split_size(shift.source, shift.split, data_dir=setting.data_dir)
+            size = split_size(shift.source, shift.split, data_dir=data_dir)
             images = size if shift.limit is None or size is None else min(size, shift.limit)
             yield Evaluation(
                 model=model.name,
@@ -185,11 +190,11 @@ def _evaluations(job: Job, cost: TrainingCost, *, setting: Setting) -> Iterator[
             )
 
 
-def _done(job: Job, setting: Setting) -> set[tuple[str, str]]:
+def _done(job: Job, store: Store, data_dir: Path | None) -> set[tuple[str, str]]:
     """What is measured already, by names of model and shift."""
-    if not all(trained_file(model, data_dir=setting.data_dir).is_file() for model in job.models):
+    if not all(trained_file(model, data_dir=data_dir).is_file() for model in job.models):
         return set()
-    plan = planned(job, results_home(setting.results), setting.data_dir)
+    plan = planned(job, store, data_dir)
     cells = [cell for cell in plan.cells if cell.folder in plan.finished]
     return {(cell.contestant.spec.name, cell.shift.name) for cell in cells}
 

@@ -47,7 +47,7 @@ class Setting:
         suite: one of the study's, or None where it has none.
         seeds: the seeds of its repetitions.
         smoke: a size of seconds, which shows that everything runs and nothing else.
-        results: where predictions are kept, so that a second run measures nothing again.
+        results: where predictions are kept, so that a second run measures nothing again: a folder or a URL.
         data_dir: where local copies of data sets lie, if not in the cache.
         progress: called with (what is being done, done, in all).
     """

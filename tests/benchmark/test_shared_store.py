@@ -15,7 +15,7 @@ from benchmark.cli import run
 from benchmark.predictions import read_predictions
 from benchmark.result import RESULT
 from benchmark.shared_store import SharedStore, put_whole
-from benchmark.store import PREDICTIONS, SHARDS, Store, open_store, results_home
+from benchmark.store import PREDICTIONS, SHARDS, Store, open_store
 from shifts.errors import ResultsError, UserError
 
 CHOSEN = ["eval", "-m", "constant", "-s", "digits", "-s", "digits/pad", "--no-check"]
@@ -68,9 +68,10 @@ def test_what_one_machine_measures_another_one_has(
     capsys.readouterr()
     assert run(["report", "--results", url, "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["results"]) == 2
-    home = results_home(Path(url))
+    store = open_store(Path(url))
+    folders = [folder for folder, _ in store.results()]
+    home = store.root
     assert not list(home.rglob(PREDICTIONS)), "predictions are fetched when they are read"
-    folders = [folder for folder, _ in open_store(Path(url)).results()]
     assert len(read_predictions(folders[0] / PREDICTIONS)) == 597
     assert len(list(home.rglob(PREDICTIONS))) == 1
 
@@ -159,7 +160,7 @@ def test_an_unknown_kind_of_store_is_named() -> None:
 def read_predictions_of_nothing() -> None:
     from benchmark.away import Away, fetch, put_away
 
-    path = Path(results_home(Path("memory://nothing/here"))) / "m@1" / "s@1" / PREDICTIONS
+    path = open_store(Path("memory://nothing/here")).root / "m@1" / "s@1" / PREDICTIONS
     put_away(path, Away(url="memory://nothing/there", state=""))
     fetch(path)
 

@@ -91,7 +91,7 @@ def test_relative_robustness_is_paired(rows: list[Row]) -> None:
 
 
 def test_paired_intervals_keep_the_values(rows: list[Row], results: Path) -> None:
-    paired = with_paired_intervals(rows, results, resamples=500)
+    paired = with_paired_intervals(rows, measured(Store(results)), resamples=500)
     changed = 0
     for old, new in zip(rows, paired, strict=True):
         if old.effective is None:

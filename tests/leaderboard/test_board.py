@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmark.cli import run
+from benchmark.store import Store
 from leaderboard.board import Board
 from leaderboard.claimed import claimed_rows
 from leaderboard.log import START, parse
@@ -284,13 +285,13 @@ def test_forged_predictions_do_not_come_out_again(tmp_path: Path) -> None:
 def test_which_suite_is_meant(tmp_path: Path) -> None:
     assert run(["eval", "-m", "constant", "--shift", "toy", "--results", str(tmp_path)]) == 0
     with pytest.raises(ResultsError, match="not complete: toy/tint"):
-        choose(tmp_path, "constant", "toy")
+        choose(Store(tmp_path), "constant", "toy")
     assert run(["eval", "-m", "constant", "--suite", "toy", "--results", str(tmp_path)]) == 0
-    name, chosen = choose(tmp_path, "constant", None)
+    name, chosen = choose(Store(tmp_path), "constant", None)
     assert name == "toy" and len(chosen) == 2
     with pytest.raises(ResultsError, match="no finished evaluation of 'other'"):
-        choose(tmp_path, "other", None)
+        choose(Store(tmp_path), "other", None)
     limited = tmp_path / "limited"
     assert run(["eval", "-m", "constant", "--suite", "toy", "--results", str(limited), "--limit", "20"]) == 0
     with pytest.raises(ResultsError, match="not evaluated whole"):
-        choose(limited, "constant", "toy")
+        choose(Store(limited), "constant", "toy")
