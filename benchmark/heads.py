@@ -8,10 +8,8 @@ is looked at, and one that changed is read again.
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -75,18 +73,6 @@ def files(root: Path) -> Iterator[Found]:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             yield Found(model, shift, State(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino))
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """No search for garbage within the block, whose many objects stay; it takes as long as making them."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _folders(path: str) -> list[str]:

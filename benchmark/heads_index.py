@@ -23,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.estimate import Estimate
-from benchmark.heads import Found, State, read_head, uncollected
+from benchmark.heads import Found, State, read_head
 from benchmark.result import Result
 from shifts.errors import UserError
+from shifts.lazy import uncollected
 from shifts.local import cache_home, write_atomic
 
 SCHEMA_VERSION = 1

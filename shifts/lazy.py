@@ -1,8 +1,10 @@
-"""Names of a package that are imported when they are first used: looking at a list must not load torch."""
+"""A quick start: names of a package that are imported when first used, declarations made without a break."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -24,3 +26,15 @@ def exports(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         return getattr(import_module(homes[name]), name)
 
     return get
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No search for garbage within the block, whose many objects stay; it takes as long as making them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Generic, Protocol, TypeVar
 
 from shifts.errors import UnknownNameError, UserError
+from shifts.lazy import uncollected
 
 PLUGIN_GROUP = "robustbench_shift"
 
@@ -158,9 +159,10 @@ class Registry(Generic[T]):
         if self._discovered or self._package is None:
             return
         self._discovered = True
-        package = importlib.import_module(self._package)
-        for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda found: found.name):
-            importlib.import_module(f"{self._package}.{module.name}")
+        with uncollected():
+            package = importlib.import_module(self._package)
+            for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda found: found.name):
+                importlib.import_module(f"{self._package}.{module.name}")
         load_plugins()
 
 

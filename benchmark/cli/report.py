@@ -46,11 +46,11 @@ def report(
 ) -> None:
     """Print the table of everything in a results folder, with averages and worst cases per kind."""
     from benchmark.baselines import load_baseline
-    from benchmark.heads import uncollected
     from benchmark.report import Rows, document, latest
     from benchmark.store import open_store
     from benchmark.summary import leaders, passing, summarise
     from shifts.errors import ResultsError
+    from shifts.lazy import uncollected
     from shifts.registry import matches
 
     if paired and not (baseline or "").startswith("results:"):

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models_zoo.heads import head_for
-from models_zoo.networks.tflite_graph import MAX_BYTES, Graph, read_graph
 from models_zoo.spec import MODELS, Family, LocalFile, ModelSpec, Preprocess
 from shifts.errors import WeightsError
 
 if TYPE_CHECKING:
     from models_zoo.classifier import TorchClassifier
+    from models_zoo.networks.tflite_graph import Graph
 
 ARITHMETIC = {"tflite": "fake-quantised", "tflite-float": "float"}  # prefix of the name → how to calculate
 SUFFIX = ".graph.json"
@@ -102,6 +102,8 @@ def _preprocess(graph: Graph) -> Preprocess:
 
 def _read(path: Path) -> tuple[str, Graph]:
     """SHA-256 of a graph file and what it says; read anew when it changes."""
+    from models_zoo.networks.tflite_graph import MAX_BYTES
+
     try:
         stat = path.stat()
         if stat.st_size > MAX_BYTES:
@@ -115,6 +117,8 @@ def _read(path: Path) -> tuple[str, Graph]:
 
 @cache
 def _parsed(path: Path, _time: int, _size: int) -> tuple[str, Graph]:
+    from models_zoo.networks.tflite_graph import read_graph
+
     data = path.read_bytes()
     try:
         raw = json.loads(data)

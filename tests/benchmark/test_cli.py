@@ -16,6 +16,8 @@ from benchmark.cli import run
 from benchmark.predictions import read_predictions
 from benchmark.result import RESULT
 from models_zoo.loading import build_model
+from models_zoo.recipe import trained_file
+from models_zoo.spec import MODELS
 from tests.contract.test_models import Evil
 
 
@@ -266,6 +268,28 @@ def test_the_version_is_said_and_nothing_else(capsys: pytest.CaptureFixture[str]
 def test_an_unknown_command_is_answered_with_a_known_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["evl"]) == 2
     assert "eval" in said(capsys)
+
+
+def test_a_name_between_colons_stays_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["show", "open_clip:key:nothing"]) == 2
+    assert "open_clip:key:nothing" in said(capsys)
+
+
+def test_weights_are_ready_where_they_lie_and_not_where_those_of_another_recipe_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ROBUSTBENCH_SHIFT_CACHE", str(tmp_path))
+    spec = MODELS.get("digits-cnn")
+    ours, others = trained_file(spec), tmp_path / "models" / spec.name / "01234567.safetensors"
+    states = []
+    for file in (None, others, ours):
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+        assert run(["list", "models", spec.name, "--json"]) == 0
+        (row,) = json.loads(capsys.readouterr().out)["models"]
+        states.append(row["weights"])
+    assert states == ["train", "train", "ready"]
 
 
 def test_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:

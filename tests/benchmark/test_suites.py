@@ -43,3 +43,9 @@ def test_the_downstream_sets_are_fourteen_references() -> None:
 def test_an_unknown_suite_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'digits'"):
         SUITES.get("digit")
+
+
+def test_shifts_that_are_listed_already_give_the_same_suites() -> None:
+    among = list(SHIFTS)
+    for suite in SUITES:
+        assert suite.shifts(among) == suite.shifts()
