@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +19,9 @@ from benchmark.chunks import NOTHING, RAW, Chunk, Prepared, Wanted, cut_along
 from benchmark.image_cache import Kept, among, key_of, look_up
 from benchmark.image_filling import Filling
 from benchmark.memory import out_of_memory
+from benchmark.opening import Hands, Opened, Order, open_image
 from models_zoo.devices import room
-from models_zoo.preprocessing import shaped, stacked
+from models_zoo.preprocessing import stacked
 from shifts.allocation import keep_freed_memory
 from shifts.errors import CorruptDataError
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 MOST_WORKERS = 16
 IN_TURNS = 0  # as a number of workers: all cores decode, then all cores run the networks
-GRAIN = 64  # a core decodes multiples of it in its turn: forward passes are then cut at the same images
+CHUNKS_AHEAD = 4  # that are read or wait while the models work
 
 
 def workers_for(devices: Iterable[str]) -> int:
@@ -121,22 +122,17 @@ class Reader:
             grid: as for ``cut_along``; None takes the rows that were ever needed.
         """
         keep_freed_memory()
-        rows = self.wanted.now
-        threads, most = workers, workers + 2
-        if workers == IN_TURNS:
-            threads = most = _cores()
-            size = min(size, -(-size // (threads * GRAIN)) * GRAIN)
-        parts = deque(cut_along(self.wanted.ever if grid is None else grid, rows, size=size))
-        with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
+        in_turns = workers == IN_TURNS
+        most = 1 if in_turns else CHUNKS_AHEAD
+        parts = deque(cut_along(self.wanted.ever if grid is None else grid, self.wanted.now, size=size))
+        hands = Hands(_cores() if in_turns else workers)
+        with ThreadPoolExecutor(most, thread_name_prefix="read") as pool:
             ahead: deque[tuple[Positions, Future[Chunk]]] = deque()
             try:
                 while parts or ahead:
-                    if workers != IN_TURNS or not ahead:
-                        while parts and len(ahead) < most:
-                            part = parts.popleft()
-                            ahead.append((part, pool.submit(self._read, part)))
-                    if workers == IN_TURNS:
-                        wait([future for _, future in ahead])
+                    while parts and len(ahead) < most:
+                        part = parts.popleft()
+                        ahead.append((part, pool.submit(self._read, part, hands)))
                     part, future = ahead.popleft()
                     chunk = self._arrived(part, future)
                     if chunk is None:
@@ -150,6 +146,7 @@ class Reader:
             finally:
                 for _, future in ahead:
                     future.cancel()
+                hands.close()
 
     def _arrived(self, part: Positions, future: Future[Chunk]) -> Chunk | None:
         """What was read, or None where there was no memory for it and it can be cut."""
@@ -168,7 +165,7 @@ class Reader:
         for filling in self._filling.values():
             filling.close()
 
-    def _read(self, positions: Positions) -> Chunk:
+    def _read(self, positions: Positions, hands: Hands) -> Chunk:
         chunk = Chunk(positions=positions)
         perturbed = among(positions, self._decoded.now)
         decode = perturbed.copy()
@@ -177,7 +174,7 @@ class Reader:
             mask = among(positions, wanted.now)
             if not mask.any():
                 continue
-            ready = self._from_cache(geometry, positions[mask])
+            ready = self._from_cache(geometry, positions[mask], hands)
             if ready is None:
                 cold[geometry] = mask
                 decode |= mask
@@ -185,17 +182,24 @@ class Reader:
                 batch = ready.permute(0, 3, 1, 2)
                 chunk.prepared[geometry] = Prepared(positions=positions[mask], batch=batch)
         if decode.any():
-            self._decode(chunk, decode, perturbed=perturbed, cold=cold)
+            self._decode(chunk, decode, hands, perturbed=perturbed, cold=cold)
         return chunk
 
-    def _from_cache(self, geometry: Preprocess, positions: Positions) -> torch.Tensor | None:
+    def _from_cache(self, geometry: Preprocess, positions: Positions, hands: Hands) -> torch.Tensor | None:
         """Images (B, h, w, 3) from the cache, or None; a damaged entry is removed and not asked again."""
         kept = self._kept.get(geometry)
         if kept is None or not among(positions, kept.rows).all():
             return None
         found = room((len(positions), *kept.shape), pinned=self._pin and geometry in self._geometries)
+        into = found.numpy()
+
+        def read(places: Sequence[int]) -> Sequence[None]:
+            some = slice(places[0], places[-1] + 1)
+            kept.read(positions[some], into[some])
+            return [None] * len(places)
+
         try:
-            kept.read(positions, found.numpy())
+            hands.spread(read, range(len(positions)))
         except CorruptDataError:
             self._kept.pop(geometry, None)
             kept.drop()
@@ -203,7 +207,7 @@ class Reader:
         return found
 
     def _decode(
-        self, chunk: Chunk, wanted: Mask, *, perturbed: Mask, cold: Mapping[Preprocess, Mask]
+        self, chunk: Chunk, wanted: Mask, hands: Hands, *, perturbed: Mask, cold: Mapping[Preprocess, Mask]
     ) -> None:
         """Decode images and bring each into its shapes at once: whole images are not held for that.
 
@@ -215,43 +219,34 @@ class Reader:
             cold: those of them that are wanted in a geometry.
         """
         places = np.flatnonzero(wanted).tolist()
-        kept = self._from_cache(RAW, chunk.positions[wanted])
+        kept = self._from_cache(RAW, chunk.positions[wanted], hands)
         fill = kept is None and RAW in self._filling
-        decoded: dict[int, Pixels] = {}
-        shapes: dict[Preprocess, list[Pixels]] = {geometry: [] for geometry in cold}
-        failed: dict[Preprocess, Exception] = {}
         ready = self._decoded_elsewhere(chunk, places) if kept is None else list(kept.numpy())
-        for number, place in enumerate(places):
-            try:
-                image = ready[number] if ready else None
-                if image is None:
-                    image = self._examples.opened(int(chunk.positions[place]))
-            except Exception as error:
-                if _cuttable(error, places):
-                    raise
-                # Becomes the result of the cells that need the image.
-                chunk.broken[place] = error
-                continue
-            if fill or perturbed[place]:
-                decoded[place] = np.asarray(image)
-            for geometry, mask in cold.items():
-                if mask[place] and geometry not in failed:
-                    try:
-                        shapes[geometry].append(shaped(image, geometry))
-                    except Exception as error:
-                        if _cuttable(error, places):
-                            raise
-                        # Raised again for the cells that need the batch.
-                        failed[geometry] = error
+        orders = [
+            Order(
+                row=int(chunk.positions[place]),
+                image=ready[number] if ready else None,
+                decoded=fill or bool(perturbed[place]),
+                geometries=tuple(geometry for geometry, mask in cold.items() if mask[place]),
+            )
+            for number, place in enumerate(places)
+        ]
+        alone = len(orders) == 1
+
+        def opened(some: Sequence[Order]) -> list[Opened]:
+            return [open_image(self._examples, order, alone=alone) for order in some]
+
+        found = dict(zip(places, hands.spread(opened, orders), strict=True))
+        chunk.broken = {place: one.broken for place, one in found.items() if one.broken is not None}
+        decoded = {place: one.decoded for place, one in found.items() if one.decoded is not None}
         if fill:
             self._fill_decoded(chunk, decoded)
         chunk.images = {place: image for place, image in decoded.items() if perturbed[place]}
-        for geometry, mask in cold.items():
-            readable = [place for place in np.flatnonzero(mask).tolist() if place not in chunk.broken]
+        for geometry in cold:
+            readable = [place for place, one in found.items() if geometry in one.shapes]
             if readable:
-                self._prepare(
-                    chunk, geometry, chunk.positions[readable], failed.get(geometry, shapes[geometry])
-                )
+                shapes = [found[place].shapes[geometry] for place in readable]
+                self._prepare(chunk, geometry, chunk.positions[readable], shapes)
 
     def _decoded_elsewhere(self, chunk: Chunk, places: Sequence[int]) -> Sequence[Pixels | None]:
         """What the decoder makes of the files; nothing where there is none, or a file cannot be read."""
@@ -274,27 +269,32 @@ class Reader:
             self._filling[RAW].put(chunk.positions[places], stacked)
 
     def _prepare(
-        self, chunk: Chunk, geometry: Preprocess, positions: Positions, images: Sequence[Pixels] | Exception
+        self, chunk: Chunk, geometry: Preprocess, positions: Positions, shapes: Sequence[Pixels | Exception]
     ) -> None:
-        if isinstance(images, Exception):
-            chunk.prepared[geometry] = Prepared(positions=positions, batch=images)
-            return
+        batch: torch.Tensor | Exception
         try:
-            batch = stacked(images, pinned=self._pin)
+            batch = stacked(_all_there(shapes), pinned=self._pin)
         except Exception as error:
-            if _cuttable(error, images):
+            if len(shapes) > 1 and out_of_memory(error):
                 raise
-            # Raised again for the cells that need the batch.
-            chunk.prepared[geometry] = Prepared(positions=positions, batch=error)
-            return
+            batch = error  # raised again for the cells that need the batch
         chunk.prepared[geometry] = Prepared(positions=positions, batch=batch)
-        if geometry != RAW and geometry in self._filling:
+        if geometry != RAW and geometry in self._filling and not isinstance(batch, Exception):
             self._filling[geometry].put(positions, batch.permute(0, 2, 3, 1).numpy())
 
 
-def _cuttable(error: Exception, items: Sized) -> bool:
-    """Whether fewer images might find the memory that all these did not."""
-    return len(items) > 1 and out_of_memory(error)
+def _all_there(shapes: Sequence[Pixels | Exception]) -> list[Pixels]:
+    """The shapes of a batch.
+
+    Raises:
+        Exception: why there is no such shape of one of the images.
+    """
+    found = []
+    for shape in shapes:
+        if isinstance(shape, Exception):
+            raise shape
+        found.append(shape)
+    return found
 
 
 def _encoded(examples: Examples, row: int) -> bool:
