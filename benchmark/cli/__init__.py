@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmark.cli.quick import quickened
 from shifts.errors import UserError
 
 INTERRUPTED = 130
@@ -94,8 +95,9 @@ def run(arguments: list[str]) -> int:
     """Run one command line and give its exit code."""
     from benchmark.cli.terminal import complain
 
+    command = quickened(typer.main.get_command(program(next(iter(arguments), None))))
     try:
-        code = program(next(iter(arguments), None))(arguments, prog_name=NAME, standalone_mode=False)
+        code = command(arguments, prog_name=NAME, standalone_mode=False)
     except UserError as error:
         complain(error.message, hint=error.hint)
         return 2

@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 import typer
 
-from benchmark.cli import COMMANDS, program
+from benchmark.cli import COMMANDS, program, run
 
 # The heaviest of what the package depends on: each takes longer to import than all help texts to print.
 HEAVY = ("torch", "sklearn", "matplotlib", "pandas", "scipy")
@@ -32,6 +33,30 @@ sys.exit(0 if len(asked) > 30 and set(codes) == {{0}} and not came else 1)
 def test_no_help_of_any_command_imports_what_is_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("line", ["list models", "list shifts digits/*", "show digits", "data list --help"])
+def test_look_ups_do_without_what_turns_values_into_types(line: str) -> None:
+    program = f"import sys\nfrom benchmark.cli import run\nassert run({line.split()!r}) == 0\n"
+    code = f"{program}sys.exit('pydantic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["list"], "Missing argument 'what'"),
+        (["eval", "--model"], "requires an argument"),
+        (["eval"], "Missing option '--model'"),
+        (["eval", "--model", "constant", "--limit", "many"], "valid integer"),
+    ],
+)
+def test_values_are_still_turned_and_missed(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words) == 2
+    assert said.lower() in " ".join(capsys.readouterr().err.replace("│", " ").split()).lower()
 
 
 def test_each_command_is_declared_by_the_module_that_is_imported_for_it() -> None:
