@@ -95,7 +95,7 @@ def print_json(document: Mapping[str, Any]) -> None:
     write = sys.stdout.write
     before = "{\n "
     for name, value in document.items():
-        write(f"{before}{_name(name)}: ")
+        write(f"{before}{json.dumps(name)}: ")
         before = ",\n "
         if not isinstance(value, Iterator):
             write(_laid_out(value, "\n "))
@@ -114,26 +114,29 @@ def _laid_out(value: Any, line: str = "\n") -> str:
     Args:
         line: a line break and the indent of what the value stands in.
     """
-    kind = type(value)
-    if kind is str:
-        return encode_basestring_ascii(value)
-    if (kind is float or kind is int) and value - value == 0:  # finite
-        return repr(value)
     if not value or not isinstance(value, (dict, list, tuple)):
         return json.dumps(value, allow_nan=False)
     inner = f"{line} "
+    texts = []
+    for part in value.values() if isinstance(value, dict) else value:
+        kind = type(part)
+        if kind is str:
+            texts.append(encode_basestring_ascii(part))
+        elif (kind is float or kind is int) and part - part == 0:  # finite
+            texts.append(repr(part))
+        else:
+            texts.append(_laid_out(part, inner))
     if isinstance(value, dict):
-        begin, end = "{}"
-        parts = [f"{_name(name)}: {_laid_out(part, inner)}" for name, part in value.items()]
-    else:
-        begin, end = "[]"
-        parts = [_laid_out(part, inner) for part in value]
-    return f"{begin}{inner}{f',{inner}'.join(parts)}{line}{end}"
+        return _frame(line, *value) % tuple(texts)
+    return f"[{inner}{f',{inner}'.join(texts)}{line}]"
 
 
-@lru_cache(maxsize=1024, typed=True)
-def _name(name: object) -> str:
-    return json.dumps({name: 0}).rpartition(":")[0][1:]
+@lru_cache(maxsize=256, typed=True)
+def _frame(line: str, *names: object) -> str:
+    """The text of an object with a %s for each value: thousands have the same names."""
+    inner = f"{line} "
+    quoted = (json.dumps({name: 0}).rpartition(":")[0][1:].replace("%", "%%") for name in names)
+    return f"{{{inner}{f',{inner}'.join(f'{name}: %s' for name in quoted)}{line}}}"
 
 
 @contextmanager

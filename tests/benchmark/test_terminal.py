@@ -17,7 +17,7 @@ VALUES: list[Any] = [
     {},
     {"schema_version": 1},
     {"empty": [{}, [], (), "", None, 0], "nested": {"a": [[1, [2, {"b": {}}]], {"c": None}]}},
-    {"text": 'line\nbreak "quoted" \\ ü 🙂 \u2028', "ü\n": True, "no": False},
+    {"text": 'line\nbreak "quoted" \\ ü 🙂 \u2028', "ü\n": True, "50 %s": "%d %"},
     {"numbers": [0.1, -0.0, 1e300, 5e-324, 1e16, 123456789012345678901234567890, -1, 1.0]},
     {"numpy": np.float64(0.1), "keys": {1: "a", False: "b", None: "c", 2.5: "d"}},
 ]
