@@ -60,7 +60,7 @@ class Assembly:
     def _same_environment(self, header: bytes) -> bool:
         """Whether a shard comes from the workers' environment; the device is known once a model is open."""
         before = json.loads(header)["provenance"]
-        now = {**self._environment, "precision": self.cell.contestant.precision}
+        now = {**self._environment, **self.cell.contestant.mode}
         if self._device is not None:
             now["device"] = self._device
             return bool(before == now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Iterable
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from models_zoo.classifier import SPECIAL, TorchClassifier
+from models_zoo.classifier import TorchClassifier
+from models_zoo.compiling import SPECIAL, weights_held
 from shifts.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,10 +29,11 @@ class Entrant:
     Args:
         load: opens it; each time the same.
         weights: its file, which tells the size of a model that is no torch module.
+        compiled: let torch.compile make its network faster.
 
     Attributes:
         spec, device_name, notes: of the opened model.
-        size: bytes of its weights.
+        size: bytes of its weights, with the copy of them that a compiled network may hold.
         device: where its network lies, None where torch does not know.
         compile_seconds: what compiling it cost.
 
@@ -38,7 +41,9 @@ class Entrant:
         Exception: what opening it raised.
     """
 
-    def __init__(self, load: Callable[[], Classifier], *, weights: Path | None = None) -> None:
+    def __init__(
+        self, load: Callable[[], Classifier], *, weights: Path | None = None, compiled: bool = False
+    ) -> None:
         self._load = load
         opened = load()
         self._opened: Classifier | None = opened
@@ -46,12 +51,13 @@ class Entrant:
         self.device_name: str = opened.device_name
         self.notes: tuple[str, ...] = opened.notes
         self.compile_seconds: float | None = None
-        self._compiled = False
+        self._to_compile, self._compiled = compiled, False
         self.device: torch.device | None = None
         self.size = _size(weights)
         if isinstance(opened, TorchClassifier):
             self.device = opened.device
             self.size = max(self.size, _bytes(opened.network))
+            self.size *= weights_held(opened.device.type) if compiled else 1
 
     @property
     def here(self) -> bool:
@@ -69,13 +75,13 @@ class Entrant:
             self._opened = self._load()
         return self._opened
 
-    def compile(self, batch: Shared) -> None:
-        """Compile the network for images of the batch's size, unless it is; what it costs is added up.
+    def make_ready(self, batch: Shared) -> None:
+        """Compile the network for images of the batch's size, if it is to be; what it costs is added up.
 
         Raises:
             UserError: it cannot be compiled.
         """
-        if self._compiled:
+        if self._compiled or not self._to_compile:
             return
         classifier = self.classifier()
         if not isinstance(classifier, TorchClassifier):
@@ -86,7 +92,10 @@ class Entrant:
 
     def put_away(self) -> None:
         """Free the memory that the model takes."""
-        self._opened, self._compiled = None, False
+        self._opened = None
+        if self._compiled:
+            gc.collect()  # what was compiled is a circle of objects, and holds weights
+        self._compiled = False
 
 
 class Lineup:
@@ -101,18 +110,26 @@ class Lineup:
         self.room = int(PART_FOR_MODELS * free_memory(device)) if room is None else room
         self._entrants: OrderedDict[Hashable, Entrant] = OrderedDict()
 
-    def enter(self, key: Hashable, load: Callable[[], Classifier], *, weights: Path | None = None) -> Entrant:
+    def enter(
+        self,
+        key: Hashable,
+        load: Callable[[], Classifier],
+        *,
+        weights: Path | None = None,
+        compiled: bool = False,
+    ) -> Entrant:
         """The entrant of a key, opened if it is new; others are put away where there is no room for all.
 
         Args:
             key: equal for equal models.
+            weights, compiled: as for ``Entrant``.
 
         Raises:
             Exception: what opening it raised.
         """
         if key not in self._entrants:
             self._make_room(_size(weights), keep=())
-            self._entrants[key] = Entrant(load, weights=weights)
+            self._entrants[key] = Entrant(load, weights=weights, compiled=compiled)
         self._entrants.move_to_end(key)
         self._make_room(0, keep=(self._entrants[key],))
         return self._entrants[key]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.ordering import in_order
 from benchmark.result import Result
 from benchmark.store import Store
+from models_zoo.compiling import VERSION as COMPILER
 from models_zoo.prompts import prompts_for
 from models_zoo.spec import ModelSpec
 from shifts.digest import digest
@@ -22,6 +23,7 @@ from shifts.spec import SHIFTS, SOURCES, ShiftSpec
 if TYPE_CHECKING:
     from shifts.local import Record
 
+COMPILED = "run through torch.compile: logits differ in their last bits from those of the plain network"
 NVJPEG = "decoded by nvJPEG: pixels differ from those that published numbers were measured on"
 ON_DEVICE = "perturbed on the device: a few values in ten thousand differ from the reference by a level"
 
@@ -35,6 +37,7 @@ class Contestant:
         weights: the file, or None for a model without one.
         weights_digest: its SHA-256.
         origin: where the file came from, as plain data.
+        precision, compiled: how it will be run; they are in the digest.
     """
 
     spec: ModelSpec
@@ -43,6 +46,12 @@ class Contestant:
     weights_digest: str | None = None
     origin: Mapping[str, Any] | None = None
     precision: str = "float32"
+    compiled: bool = False
+
+    @property
+    def mode(self) -> dict[str, Any]:
+        """How it is run, as the provenance of its results says it."""
+        return {"precision": self.precision, **({"compiled": COMPILER} if self.compiled else {})}
 
     def digest_in(self, label_space: str) -> str:
         """The digest with class names and prompts in it, where the model answers in any classes."""
@@ -59,7 +68,7 @@ class Cell:
     """One model on one shift, and where its files go.
 
     Attributes:
-        notes: on the local copy of the images, and on how they are perturbed.
+        notes: on the local copy of the images, on how they are perturbed and how the model is run.
         on_device: perturb where the model runs (``shifts.perturbations.on_device``).
         nvjpeg: decode on the GPU (``benchmark.gpu_decoding``).
     """
@@ -93,14 +102,18 @@ class Plan:
     passes: tuple[Pass, ...]
 
 
-def contestant(spec: ModelSpec, *, weights: Path | None, precision: str = "float32") -> Contestant:
-    """Fix the weights of a model. The file must be there: train or fetch it first."""
+def contestant(
+    spec: ModelSpec, *, weights: Path | None, precision: str = "float32", compiled: bool = False
+) -> Contestant:
+    """Fix the weights of a model, and how it is run. The file must be there: train or fetch it first."""
     from models_zoo.weights import weights_digest, weights_origin
 
     content = None if weights is None else weights_digest(weights)
     identity = spec.digest(content)
     if precision != "float32":
         identity = digest({"model": identity, "precision": precision})
+    if compiled:
+        identity = digest({"model": identity, "compiled": COMPILER})
     return Contestant(
         spec=spec,
         digest=identity,
@@ -108,6 +121,7 @@ def contestant(spec: ModelSpec, *, weights: Path | None, precision: str = "float
         weights_digest=content,
         origin=None if weights is None else weights_origin(spec, weights),
         precision=precision,
+        compiled=compiled,
     )
 
 
@@ -203,7 +217,7 @@ def plan(
                 shift=shift,
                 shift_digest=identity,
                 content=content,
-                notes=notes,
+                notes=(*notes, *([COMPILED] if one.compiled else [])),
                 folder=store.cell(one.spec.name, model_digest, shift=shift.name, shift_digest=identity),
                 on_device=there,
                 nvjpeg=by_gpu,

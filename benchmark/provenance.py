@@ -29,12 +29,13 @@ PACKAGES = (
 )
 
 
-def provenance(*, device: str, precision: str) -> dict[str, Any]:
+def provenance(*, device: str, precision: str, compiled: int | None = None) -> dict[str, Any]:
     """Everything about this environment that may move a number; the same for the same environment.
 
     Args:
         device: as torch names it, with the name of an accelerator.
         precision: of the forward pass.
+        compiled: version of the way it was compiled (``models_zoo.compiling``), None where it was not.
     """
     return {
         "versions": {"python": platform.python_version(), **_versions()},
@@ -42,6 +43,7 @@ def provenance(*, device: str, precision: str) -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}",
         "device": device,
         "precision": precision,
+        **({} if compiled is None else {"compiled": compiled}),
     }
 
 

@@ -60,7 +60,6 @@ class Options:
         data_dir: where local copies lie, if not in the cache.
         image_cache: True keeps prepared images for the next run, False neither keeps nor takes any; None
             takes what is kept, and keeps what several models have seen.
-        compiled: let torch.compile make the networks faster; what that costs is in the results.
         model_memory: bytes of weights that may be in memory at once, None for half of what is free.
     """
 
@@ -70,7 +69,6 @@ class Options:
     keep_logits: bool = False
     data_dir: Path | None = None
     image_cache: bool | None = None
-    compiled: bool = False
     model_memory: int | None = None
 
 
@@ -156,7 +154,7 @@ def answer(
     """
     streams = streams_of(tracks)
     groups = lineup.groups({id(one): one for one in _entrants(streams)}.values())
-    turns = Turns(lineup, groups, keep_logits=options.keep_logits, compiled=options.compiled)
+    turns = Turns(lineup, groups, keep_logits=options.keep_logits)
     reader = _reader(streams, examples, content=content, options=options)
     try:
         _evaluate(tracks, reader, streams, turns, options=options, progress=progress, grid=grid)
@@ -293,7 +291,7 @@ def open_models(cells: Sequence[Cell], *, lineup: Lineup, options: Options) -> M
                 device=options.device,
                 precision=one.precision,
             )
-            models[key] = _attempt(lineup.enter, key, load, weights=one.weights)
+            models[key] = _attempt(lineup.enter, key, load, weights=one.weights, compiled=one.compiled)
     return models
 
 

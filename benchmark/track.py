@@ -89,7 +89,7 @@ class Track:
             shift_digest=self.cell.shift_digest,
             num_classes=self.shift.num_classes,
             group_columns={name: column.names for name, column in self.shift.group_columns.items()},
-            provenance=provenance(device=self.opened.device_name, precision=one.precision),
+            provenance=provenance(device=self.opened.device_name, **one.mode),
         )
 
     @property

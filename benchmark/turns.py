@@ -36,7 +36,6 @@ class Turns:
     Args:
         groups: models that are in memory together; more than one where not all fit.
         keep_logits: as in ``Options``.
-        compiled: let torch.compile make the networks faster.
         spool: bytes of batches that wait for the groups to take turns; None for ``SPOOL``.
     """
 
@@ -46,13 +45,12 @@ class Turns:
         groups: Sequence[Sequence[Entrant]],
         *,
         keep_logits: bool = False,
-        compiled: bool = False,
         spool: int | None = None,
     ) -> None:
         self.fitting = Fitting()
         # The models that came in last are in memory: their group begins.
         self._lineup, self._groups = lineup, [list(group) for group in reversed(groups)]
-        self._keep_logits, self._compiled = keep_logits, compiled
+        self._keep_logits = keep_logits
         self._spool = SPOOL if spool is None else spool
         self._waiting: list[tuple[list[list[Track]], Shared, Positions]] = []
         self._size = 0
@@ -115,8 +113,7 @@ class Turns:
                 continue
             entrant = live[0].entrant
             with contained(live):
-                if self._compiled:
-                    entrant.compile(batch)
+                entrant.make_ready(batch)
                 answer = self.fitting.begin(entrant, batch)
                 if entrant.gpu is not None:
                     self._owed.append(self._scorer.submit(self._hand_on, live, answer, positions))

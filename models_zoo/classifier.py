@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from models_zoo.compiling import Compute, compiled, forgetting
 from models_zoo.devices import PRECISIONS, autocast, device_name, exact, pick_device, precision_type, uploaded
 from models_zoo.heads import columns_of, in_label_space, outputs_of
 from models_zoo.preprocessing import normalise, prepare
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["PRECISIONS", "Classifier", "Images", "TorchClassifier", "pick_device"]
 
 CHUNK = 256  # images in one forward pass; more of them are taken one chunk after the other
-SPECIAL = 16  # torch compiles batches below this size once more; they are filled up instead
 # On a CPU fewer: what a layer gives has to stay in the caches of the cores, and in memory that the system
 # does not take back after each layer. Of 224 × 224 pixels 16 images, of 32 × 32 pixels 64.
 CPU_PIXELS = 16 * 224 * 224
@@ -83,7 +83,7 @@ class TorchClassifier:
         if any(parameter.dim() == 4 for parameter in network.parameters()):
             self.network = self.network.to(memory_format=torch.channels_last)
         self.head = head
-        self._compiled: Callable[[torch.Tensor], torch.Tensor] | None = None
+        self._compiled: Compute | None = None
         # Copies to the device run on its current stream, beside what the models compute on their own.
         self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None  # type: ignore[no-untyped-call]  # torch leaves it so
 
@@ -123,7 +123,7 @@ class TorchClassifier:
         return answer
 
     @property
-    def _network(self) -> Callable[[torch.Tensor], torch.Tensor]:
+    def _network(self) -> Compute:
         return self.network if self._compiled is None else self._compiled
 
     def compile(self, example: torch.Tensor) -> float:
@@ -138,23 +138,14 @@ class TorchClassifier:
         Raises:
             UserError: the network or this machine does not compile.
         """
-        run = torch.compile(self.network, dynamic=False)
-
-        def any_number(inputs: torch.Tensor) -> torch.Tensor:
-            number = len(inputs)
-            if number < SPECIAL:
-                inputs = inputs[torch.arange(SPECIAL, device=inputs.device) % number]
-            torch._dynamo.maybe_mark_dynamic(inputs, 0)
-            found: torch.Tensor = run(inputs)
-            return found[:number]
-
-        self._compiled = any_number
+        self._compiled = compiled(self.network, device=self.device.type)
         seconds = []
         try:
-            for _ in range(2):
-                start = time.perf_counter()
-                self.logits(example)
-                seconds.append(time.perf_counter() - start)
+            with forgetting(self.device.type):
+                for _ in range(2):
+                    start = time.perf_counter()
+                    self.logits(example)
+                    seconds.append(time.perf_counter() - start)
         except Exception as error:
             self._compiled = None
             said, *_ = (str(error).strip() or type(error).__name__).splitlines()
@@ -188,7 +179,7 @@ class TorchClassifier:
         finally:
             hook.remove()
 
-    def over(self, images: Images, compute: Callable[[torch.Tensor], torch.Tensor]) -> NDArray[np.float32]:
+    def over(self, images: Images, compute: Compute) -> NDArray[np.float32]:
         """Compute on images in chunks; a GPU works on one while the next is prepared and copied to it."""
         prepared = (self._prepared(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK))
         with torch.inference_mode(), exact(), autocast(self.device, self.precision):

@@ -190,7 +190,8 @@ def evaluate(
     store = open_store(results)
     store.check_writable()
     contestants = [
-        weights_at_hand(spec, weights=weights, precision=precision, data_dir=data_dir) for spec in specs
+        weights_at_hand(spec, weights=weights, precision=precision, compiled=compiled, data_dir=data_dir)
+        for spec in specs
     ]
     work = plan(
         contestants,
@@ -212,7 +213,6 @@ def evaluate(
             keep_logits=keep_logits,
             data_dir=data_dir,
             image_cache=image_cache,
-            compiled=compiled,
             model_memory=None if model_memory is None else int(model_memory * 2**30),
         )
         measured |= _run(work, options, store=store, executor=chosen, settings=settings)
@@ -313,7 +313,12 @@ def choose_shifts(
 
 
 def weights_at_hand(
-    spec: ModelSpec, *, weights: Path | None, precision: str, data_dir: Path | None
+    spec: ModelSpec,
+    *,
+    weights: Path | None,
+    precision: str,
+    compiled: bool = False,
+    data_dir: Path | None,
 ) -> Contestant:
     """A model whose weights are at hand: given, trained now, or fetched now."""
     from benchmark.cli.train import train_with_progress
@@ -325,7 +330,7 @@ def weights_at_hand(
         from benchmark.cli.own import at_hand
 
         weights = at_hand(spec, weights)
-    return contestant(spec, weights=weights, precision=precision)
+    return contestant(spec, weights=weights, precision=precision, compiled=compiled)
 
 
 @contextmanager
