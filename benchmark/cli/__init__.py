@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmark.cli.quick import quickened
 from shifts.errors import UserError
 
 INTERRUPTED = 130
@@ -95,7 +94,7 @@ def run(arguments: list[str]) -> int:
     """Run one command line and give its exit code."""
     from benchmark.cli.terminal import complain
 
-    command = quickened(typer.main.get_command(program(next(iter(arguments), None))))
+    command = typer.main.get_command(program(next(iter(arguments), None)))
     try:
         code = command(arguments, prog_name=NAME, standalone_mode=False)
     except UserError as error:
