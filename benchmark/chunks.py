@@ -15,6 +15,8 @@ from models_zoo.spec import Preprocess
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from benchmark.opening import Hands
+
     Pixels = NDArray[np.uint8]
     Positions = NDArray[np.int64]
 
@@ -66,12 +68,14 @@ class Chunk:
 
     Attributes:
         positions: int64 (B,), rising.
+        hands: the threads that opened it, for more to be done.
         images: by place in the chunk, decoded images for perturbations.
         broken: by place, why an image cannot be read.
         prepared: by geometry, for models that see the images as they are.
     """
 
     positions: Positions
+    hands: Hands
     images: dict[int, Pixels] = field(default_factory=dict)
     broken: dict[int, Exception] = field(default_factory=dict)
     prepared: dict[Preprocess, Prepared] = field(default_factory=dict)

@@ -28,7 +28,7 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 LEAST = 4  # images of a slice, so that handing it over costs nothing beside them
-SLICES = 16  # of a chunk for each thread: the last ones to end are a small part of it
+PARTS = 16  # slices of a chunk for each thread: the last ones to end are a small part of it
 
 
 class Hands:
@@ -42,13 +42,18 @@ class Hands:
         self._number = number
         self._pool = ThreadPoolExecutor(number, thread_name_prefix="decode")
 
-    def spread(self, work: Callable[[Sequence[Item]], Sequence[Made]], items: Sequence[Item]) -> list[Made]:
+    def spread(
+        self, work: Callable[[Sequence[Item]], Sequence[Made]], items: Sequence[Item], *, parts: int = PARTS
+    ) -> list[Made]:
         """What ``work`` makes of the items, one for each, in their order.
+
+        Args:
+            parts: slices for each thread, of ``LEAST`` items at least.
 
         Raises:
             Exception: the first that the work raised; what had not begun by then is left undone.
         """
-        size = max(-(-len(items) // (SLICES * self._number)), LEAST)
+        size = max(-(-len(items) // (parts * self._number)), LEAST)
         futures = [
             self._pool.submit(work, items[start : start + size]) for start in range(0, len(items), size)
         ]

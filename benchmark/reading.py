@@ -166,7 +166,7 @@ class Reader:
             filling.close()
 
     def _read(self, positions: Positions, hands: Hands) -> Chunk:
-        chunk = Chunk(positions=positions)
+        chunk = Chunk(positions=positions, hands=hands)
         perturbed = among(positions, self._decoded.now)
         decode = perturbed.copy()
         cold: dict[Preprocess, Mask] = {}
@@ -182,7 +182,7 @@ class Reader:
                 batch = ready.permute(0, 3, 1, 2)
                 chunk.prepared[geometry] = Prepared(positions=positions[mask], batch=batch)
         if decode.any():
-            self._decode(chunk, decode, hands, perturbed=perturbed, cold=cold)
+            self._decode(chunk, decode, perturbed=perturbed, cold=cold)
         return chunk
 
     def _from_cache(self, geometry: Preprocess, positions: Positions, hands: Hands) -> torch.Tensor | None:
@@ -207,7 +207,7 @@ class Reader:
         return found
 
     def _decode(
-        self, chunk: Chunk, wanted: Mask, hands: Hands, *, perturbed: Mask, cold: Mapping[Preprocess, Mask]
+        self, chunk: Chunk, wanted: Mask, *, perturbed: Mask, cold: Mapping[Preprocess, Mask]
     ) -> None:
         """Decode images and bring each into its shapes at once: whole images are not held for that.
 
@@ -219,7 +219,7 @@ class Reader:
             cold: those of them that are wanted in a geometry.
         """
         places = np.flatnonzero(wanted).tolist()
-        kept = self._from_cache(RAW, chunk.positions[wanted], hands)
+        kept = self._from_cache(RAW, chunk.positions[wanted], chunk.hands)
         fill = kept is None and RAW in self._filling
         ready = self._decoded_elsewhere(chunk, places) if kept is None else list(kept.numpy())
         orders = [
@@ -236,7 +236,7 @@ class Reader:
         def opened(some: Sequence[Order]) -> list[Opened]:
             return [open_image(self._examples, order, alone=alone) for order in some]
 
-        found = dict(zip(places, hands.spread(opened, orders), strict=True))
+        found = dict(zip(places, chunk.hands.spread(opened, orders), strict=True))
         chunk.broken = {place: one.broken for place, one in found.items() if one.broken is not None}
         decoded = {place: one.decoded for place, one in found.items() if one.decoded is not None}
         if fill:

@@ -11,21 +11,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from benchmark.chunks import Chunk, Wanted
+from benchmark.batches import batches_of
+from benchmark.chunks import Wanted
 from benchmark.claiming import claimed
 from benchmark.gpu_decoding import GpuDecoder
 from benchmark.lineup import Entrant, Lineup
-from benchmark.memory import in_halves, out_of_memory
 from benchmark.planning import Cell, Pass
 from benchmark.reading import Reader, workers_for
 from benchmark.store import finished_result
-from benchmark.track import Stream, Track, contained, places_of, rows_of, streams_of
+from benchmark.track import Stream, Track, contained, rows_of, streams_of
 from benchmark.turns import Turns
 from models_zoo.devices import pick_device
 from models_zoo.loading import load_spec
-from models_zoo.preprocessing import prepare, prepare_there
 from shifts.data import Examples, Shift, load_examples
 from shifts.digest import digest
 from shifts.errors import UserError
@@ -217,7 +214,7 @@ def _evaluate(
         for stream in streams:
             stream.refuse(chunk.positions, chunk.broken)
             with contained(stream.tracks):
-                for models, batch, positions in _batches(stream, chunk):
+                for models, batch, positions in batches_of(stream, chunk):
                     turns.take(models, batch, positions)
         if progress is not None:
             progress(total - sum(track.rows_left for track in tracks), total)
@@ -226,50 +223,6 @@ def _evaluate(
     turns.finish()
     if progress is not None:
         progress(total - sum(track.rows_left for track in tracks), total)
-
-
-def _batches(stream: Stream, chunk: Chunk) -> Iterator[tuple[list[list[Track]], torch.Tensor, Positions]]:
-    """The models of a stream by geometry, each time with what they see and the rows it belongs to."""
-    rows = places_of(stream.tracks, chunk.positions)
-    if not len(rows):
-        return
-    seen = None
-    if stream.perturbed:
-        images, positions = [chunk.images[row] for row in rows.tolist()], chunk.positions[rows]
-        seen = in_halves(lambda part: stream.perturb(images[part], positions[part]), len(rows))
-    for geometry, models in stream.geometries.items():
-        tracks = [track for of_model in models for track in of_model]
-        own = chunk.positions[places_of(tracks, chunk.positions) if seen is None else rows]
-        if not len(own):
-            continue
-        with contained(tracks):
-            if seen is None:
-                yield models, chunk.batch(geometry, own), own
-                continue
-            for part, batch in _prepared(seen, geometry):
-                yield models, batch, own[part]
-
-
-def _prepared(
-    images: Sequence[Any], geometry: Preprocess, start: int = 0
-) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Prepared images in one batch, or in as many as the memory asks for, each with its place.
-
-    Args:
-        images: B arrays uint8 (H, W, 3), or tensors on a device, which stay there where nothing is resized.
-    """
-    try:
-        batch = prepare_there(images, geometry) if torch.is_tensor(images[0]) else prepare(images, geometry)
-    except Exception as error:
-        if len(images) == 1 or not out_of_memory(error):
-            raise
-        batch = None
-    if batch is not None:
-        yield slice(start, start + len(images)), batch
-        return
-    half = len(images) // 2
-    yield from _prepared(images[:half], geometry, start)
-    yield from _prepared(images[half:], geometry, start + half)
 
 
 def open_models(cells: Sequence[Cell], *, lineup: Lineup, options: Options) -> Models:

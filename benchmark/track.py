@@ -233,10 +233,13 @@ class Stream:
     def perturbed(self) -> bool:
         return bool(self.shift.spec.perturbations)
 
-    def perturb(self, images: Sequence[Pixels], positions: Positions) -> Sequence[Any]:
-        """Perturbed images of some rows: arrays uint8 (H, W, 3), or tensors on the models' device."""
-        if not self.tracks[0].cell.on_device:
-            return self.shift.perturb(images, positions)
+    @property
+    def on_device(self) -> bool:
+        """Whether the images are perturbed where the models are."""
+        return self.perturbed and self.tracks[0].cell.on_device
+
+    def perturb_there(self, images: Sequence[Pixels], positions: Positions) -> list[Any]:
+        """Perturbed images of some rows: tensors uint8 (H, W, 3) on the models' device."""
         from shifts.perturbations.on_device import perturb_on
 
         device = self.tracks[0].entrant.device

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+import benchmark.batches
+import benchmark.reading
 import benchmark.runner
 import benchmark.turns
 from benchmark.chunks import Wanted
@@ -209,20 +211,20 @@ def test_perturbing_and_preparing_find_memory_in_parts(
     trained_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = files(tmp_path / "roomy")
-    perturb, prepare = Shift.perturb, benchmark.runner.prepare
+    perturb, stack = Shift.perturb, benchmark.batches.stacked
 
     def tight_perturb(self: Shift, images: Any, position: Any) -> Any:
         if len(images) > 20:
             raise MemoryError
         return perturb(self, images, position)
 
-    def tight_prepare(images: Any, geometry: Any) -> Any:
+    def tight_stacked(images: Any, **options: Any) -> Any:
         if len(images) > 64:
             raise MemoryError
-        return prepare(images, geometry)
+        return stack(images, **options)
 
     monkeypatch.setattr(Shift, "perturb", tight_perturb)
-    monkeypatch.setattr(benchmark.runner, "prepare", tight_prepare)
+    monkeypatch.setattr(benchmark.batches, "stacked", tight_stacked)
     assert files(tmp_path / "tight") == expected
 
 
