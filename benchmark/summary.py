@@ -181,10 +181,9 @@ def leaders(results: Iterable[Result], *, most: int) -> list[str]:
     """
     by_model: dict[str, list[tuple[bool, float]]] = {}
     for result in results:
-        if result.status == "ok" and result.accuracy is not None:
-            by_model.setdefault(result.model_digest, []).append(
-                (result.kind != "reference", result.accuracy.value)
-            )
+        accuracy = result.accuracy
+        if result.status == "ok" and accuracy is not None:
+            by_model.setdefault(result.model_digest, []).append((result.kind != "reference", accuracy.value))
     placed = []
     for digest, accuracies in by_model.items():
         shifted = [value for shift, value in accuracies if shift]

@@ -75,6 +75,9 @@ def report(
         models = list(dict.fromkeys(result.model_digest for _, result in found))
         shown = models if len(models) <= MOST else leaders((one for _, one in found), most=LEADERS)
         together = base is not None or ranks or paired  # each model with others: all rows are held
+        if not (csv or markdown or latex or as_json or together):
+            asked = set(shown)  # nobody sees the others
+            found = [pair for pair in found if pair[1].model_digest in asked]
         made = Rows(found, baseline=against)
         rows: Iterable[Row] = made
         if paired:
