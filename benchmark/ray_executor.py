@@ -1,7 +1,8 @@
 """Passes on a Ray cluster: actors that hold models are given pieces, the driver keeps what they answer.
 
 Tasks by hand, not Ray Data: a piece answers for many cells at once, in batches of a fixed composition, and
-each of its models fails alone; a data pipeline orders, splits and retries blocks by rules of its own.
+each of its models fails alone; a data pipeline orders, splits and retries blocks by rules of its own. It
+is not faster either (``tests/benchmarks/ray_data.py``).
 """
 
 from __future__ import annotations
