@@ -1,14 +1,15 @@
 """Evaluation end to end against what nobody can save, and beside the loops that others evaluate with.
 
 ``python tests/benchmarks/end_to_end.py [--models NAME ...] [--images N] [--device cpu|cuda]
-[--precision P] [--alone] [--smoke] [--json FILE]`` evaluates networks on photographs of ImageNet. In one
-run, turn by turn, with the same threads and precision, for each of them:
+[--precision P] [--compile] [--alone] [--smoke] [--json FILE]`` evaluates networks on photographs of ImageNet.
+In one run, turn by turn, with the same threads and precision, for each of them:
 
 - ``forward``: the forward passes alone over prepared batches that lie on the device, in the best layout;
 - ``limit``: with decoding and resizing beside it. On a CPU that is spread over the cores and added; beside a
   GPU the longer of the two counts;
 - ``eval`` and ``eval, warm``: a pass of this program (read, decode, resize, predict, score, write) without a
-  cache of images and from a warm one. Building the network is taken off: the loops are not charged for it;
+  cache of images and from a warm one. Building the network (with ``--compile``, and compiling it) is taken
+  off: the loops are not charged for it, and are not compiled;
 - ``DataLoader``, ``timm``: the loops of ``loops.py``, each with the number of workers that is best for it
   (left out with ``--alone``);
 - for CLIP's ViT-B/32, ``CLIP_benchmark``: its own evaluation, where it is installed.
@@ -74,12 +75,26 @@ class Contest:
         )
         self.model: Classifier = self.load()
         self.shift: Shift = load_shift(SHIFT, data_dir=folder / "data")
-        self.one = contestant(REGISTERED.get(name), weights=weights, precision=chosen.precision)
+        self.one = contestant(
+            REGISTERED.get(name), weights=weights, precision=chosen.precision, compiled=chosen.compile
+        )
         with ThreadPoolExecutor() as pool:
             ready = pool.map(self.prepared, self.rows(BATCH_SIZE))
             self.batches = [batch.to(chosen.device) for batch in ready]
+        self._compile(self.model)
         self.predicted: loops.Predicted = {}
         self._turn = 0
+
+    def _compile(self, model: Classifier) -> None:
+        from models_zoo.classifier import TorchClassifier
+        from models_zoo.compiling import SPECIAL
+
+        if self.chosen.compile:
+            assert isinstance(model, TorchClassifier), "a network"
+            model.compile(self.batches[0][:SPECIAL])
+
+    def built(self) -> None:
+        self._compile(self.load())
 
     def rows(self, size: int) -> list[range]:
         number = len(self.shift)
@@ -135,7 +150,7 @@ class Contest:
 
         jobs: dict[str, Callable[[], float]] = {
             "forward": timed(self.forward),
-            "built": timed(self.load),
+            "built": timed(self.built),
             "decode": self.decode,
             "eval": partial(self.whole, cached=False),
             "eval, warm": partial(self.whole, cached=True),
@@ -272,6 +287,7 @@ def main() -> int:
     known.add_argument("--images", type=int, default=500)
     known.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     known.add_argument("--precision", choices=("float32", "bfloat16", "float16"), default="float32")
+    known.add_argument("--compile", action="store_true", help="with compiled networks")
     known.add_argument("--alone", action="store_true", help="without the loops of others")
     chosen = known.parse_args()
     if chosen.smoke:
