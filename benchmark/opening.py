@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -41,6 +42,7 @@ class Hands:
     def __init__(self, number: int) -> None:
         self._number = number
         self._pool = ThreadPoolExecutor(number, thread_name_prefix="decode")
+        self._one_chunk = Lock()  # is cut before the next one, so that its slices come first
 
     def spread(
         self, work: Callable[[Sequence[Item]], Sequence[Made]], items: Sequence[Item], *, parts: int = PARTS
@@ -54,9 +56,9 @@ class Hands:
             Exception: the first that the work raised; what had not begun by then is left undone.
         """
         size = max(-(-len(items) // (parts * self._number)), LEAST)
-        futures = [
-            self._pool.submit(work, items[start : start + size]) for start in range(0, len(items), size)
-        ]
+        slices = [items[start : start + size] for start in range(0, len(items), size)]
+        with self._one_chunk:
+            futures = [self._pool.submit(work, some) for some in slices]
         try:
             return [one for future in futures for one in future.result()]
         finally:

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 MOST_WORKERS = 16
 IN_TURNS = 0  # as a number of workers: all cores decode, then all cores run the networks
 CHUNKS_AHEAD = 4  # that are read or wait while the models work
+# Images of a turn at most. The C library keeps no block above 32 MiB for the next ones (shifts.allocation), and
+# 256 images of 224 × 224 are more: to fault their memory in anew would double the time of reading them.
+TURN = 128
 
 
 def workers_for(devices: Iterable[str]) -> int:
@@ -123,7 +126,7 @@ class Reader:
         """
         keep_freed_memory()
         in_turns = workers == IN_TURNS
-        most = 1 if in_turns else CHUNKS_AHEAD
+        most, size = (1, min(size, TURN)) if in_turns else (CHUNKS_AHEAD, size)
         parts = deque(cut_along(self.wanted.ever if grid is None else grid, self.wanted.now, size=size))
         hands = Hands(_cores() if in_turns else workers)
         with ThreadPoolExecutor(most, thread_name_prefix="read") as pool:

@@ -26,7 +26,8 @@ __all__ = ["PRECISIONS", "Classifier", "Images", "TorchClassifier", "pick_device
 
 CHUNK = 256  # images in one forward pass; more of them are taken one chunk after the other
 # On a CPU fewer: what a layer gives has to stay in the caches of the cores, and in memory that the system
-# does not take back after each layer. Of 224 × 224 pixels 16 images, of 32 × 32 pixels 64.
+# does not take back after each layer. Of 224 × 224 pixels 16 images, of 32 × 32 pixels 64; where all layers
+# but the first work on patches, twice as many.
 CPU_PIXELS = 16 * 224 * 224
 CPU_BOUNDS = (8, 64)
 Images = torch.Tensor | Sequence["NDArray[np.uint8]"]
@@ -80,8 +81,10 @@ class TorchClassifier:
         self.precision = precision
         self.device_name = device_name(self.device)
         self.network = network.to(self.device).eval().requires_grad_(False)
-        if any(parameter.dim() == 4 for parameter in network.parameters()):
+        convolutions = sum(parameter.dim() == 4 for parameter in network.parameters())
+        if convolutions:
             self.network = self.network.to(memory_format=torch.channels_last)
+        self._cpu_pixels = CPU_PIXELS if convolutions > 1 else 2 * CPU_PIXELS
         self.head = head
         self._compiled: Compute | None = None
         # Copies to the device run on its current stream, beside what the models compute on their own.
@@ -195,7 +198,7 @@ class TorchClassifier:
         size = CHUNK
         if self.device.type == "cpu":
             least, most = CPU_BOUNDS
-            size = min(max(CPU_PIXELS // (images.shape[2] * images.shape[3]), least), most)
+            size = min(max(self._cpu_pixels // (images.shape[2] * images.shape[3]), least), most)
         for start in range(0, len(images), size):
             yield images[start : start + size]
 

@@ -247,7 +247,7 @@ def test_threads_that_decode_leave_cores_to_the_networks(
 
 @pytest.mark.parametrize(
     ("size", "cores", "lengths"),
-    [(256, 2, [256, 44]), (256, 16, [256, 44]), (100, 1, [100] * 3)],
+    [(256, 2, [128, 128, 44]), (256, 16, [128, 128, 44]), (100, 1, [100] * 3)],
 )
 def test_in_turns_nobody_reads_while_the_networks_work(
     size: int, cores: int, lengths: list[int], monkeypatch: pytest.MonkeyPatch
