@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 MOST_WORKERS = 16
 IN_TURNS = 0  # as a number of workers: all cores decode, then all cores run the networks
 CHUNKS_AHEAD = 4  # that are read or wait while the models work
-# Images of a turn at most. The C library keeps no block above 32 MiB for the next ones (shifts.allocation), and
+# Images of a turn at most. The C library keeps no block above 32 MiB for the next ones (shifts.allocation).
 # 256 images of 224 × 224 are more: to fault their memory in anew would double the time of reading them.
 TURN = 128
 
