@@ -9,7 +9,7 @@ is looked at, and one that changed is read again.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -62,6 +62,24 @@ def heads(root: Path) -> Iterator[tuple[Path, Result]]:
         head = known.get(one) or read_head(folder)
         if head is not None:
             yield folder, head
+
+
+def latest(results: Iterable[tuple[Path, Result]]) -> list[tuple[Path, Result]]:
+    """One result for each model digest and shift: a full one before a limited one, then the newest.
+
+    A results folder may hold a shift under several digests: of other data, or of a limited run.
+    """
+    best: dict[tuple[str, str], tuple[Path, Result]] = {}
+    for folder, result in results:
+        key = (result.model_digest, result.shift)
+        if key not in best or _rank(result) > _rank(best[key][1]):
+            best[key] = (folder, result)
+    return sorted(best.values(), key=lambda pair: (pair[1].model, pair[1].model_digest, pair[1].shift))
+
+
+def _rank(result: Result) -> tuple[bool, bool, str]:
+    limited = result.provenance.get("limit") is not None or "answered" in result.provenance
+    return result.status == "ok", not limited, str(result.provenance.get("started", ""))
 
 
 def files(root: Path) -> Iterator[Found]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.heads import latest
 from benchmark.predictions import Predictions, read_predictions
-from benchmark.report import latest
 from benchmark.result import Result
 from benchmark.store import PREDICTIONS, Store, has_predictions
 from shifts.digest import SHORT

@@ -225,21 +225,3 @@ def _fit(reference: str, shift: str, *, baseline: Baseline | None, scale: Scale)
         return baseline.fit(reference, shift, scale=scale)
     except FitError as error:
         return error.message
-
-
-def latest(results: Iterable[tuple[Path, Result]]) -> list[tuple[Path, Result]]:
-    """One result for each model digest and shift: a full one before a limited one, then the newest.
-
-    A results folder may hold a shift under several digests: of other data, or of a limited run.
-    """
-    best: dict[tuple[str, str], tuple[Path, Result]] = {}
-    for folder, result in results:
-        key = (result.model_digest, result.shift)
-        if key not in best or _rank(result) > _rank(best[key][1]):
-            best[key] = (folder, result)
-    return sorted(best.values(), key=lambda pair: (pair[1].model, pair[1].model_digest, pair[1].shift))
-
-
-def _rank(result: Result) -> tuple[bool, bool, str]:
-    limited = result.provenance.get("limit") is not None or "answered" in result.provenance
-    return result.status == "ok", not limited, str(result.provenance.get("started", ""))

@@ -12,8 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from benchmark.heads import latest
 from benchmark.predictions import read_predictions
-from benchmark.report import latest
 from benchmark.result import Result
 from benchmark.store import PREDICTIONS, Store
 from leaderboard.checks.suite import PARTIAL

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmark.baselines.files import RESULTS
 from benchmark.baselines.table import Baseline, BaselineRow, MemberRule
-from benchmark.report import latest
+from benchmark.heads import latest
 from benchmark.result import Result
 from benchmark.store import Store, open_store
 from shifts.digest import SHORT

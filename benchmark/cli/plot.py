@@ -44,8 +44,8 @@ def plot(
     """Draw accuracy on the line, severity curves, reliability diagrams or shape bias."""
     from benchmark.cli.fit import choice
     from benchmark.cli.terminal import out
+    from benchmark.heads import latest
     from benchmark.plots.style import FORMATS
-    from benchmark.report import latest
     from benchmark.store import open_store
     from shifts.registry import matches
 

@@ -45,10 +45,8 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Print the table of everything in a results folder, with averages and worst cases per kind."""
-    from benchmark.baselines import load_baseline
-    from benchmark.report import Rows, document, latest
+    from benchmark.heads import latest
     from benchmark.store import open_store
-    from benchmark.summary import leaders, passing, summarise
     from shifts.errors import ResultsError
     from shifts.lazy import uncollected
     from shifts.registry import matches
@@ -57,9 +55,7 @@ def report(
         raise typer.BadParameter("--paired goes with --baseline results:DIR: it needs predictions")
     store = open_store(results)
     with uncollected():
-        read = {store.root: latest(store.results())}
-        against = None if baseline is None else load_baseline(baseline, read=read)
-        found = read[store.root]
+        found = everything = latest(store.results())
         if suite is not None:
             from benchmark.suites import SUITES
 
@@ -72,6 +68,13 @@ def report(
                 f"there are no such results in {store.place}",
                 hint="robustbench-shift eval --model digits-cnn",
             )
+        # To import what follows takes longer than to say that there is nothing.
+        from benchmark.baselines import load_baseline
+        from benchmark.report import Rows, document
+        from benchmark.summary import leaders, passing, summarise
+
+        read = {store.root: everything}
+        against = None if baseline is None else load_baseline(baseline, read=read)
         models = list(dict.fromkeys(result.model_digest for _, result in found))
         shown = models if len(models) <= MOST else leaders((one for _, one in found), most=LEADERS)
         together = base is not None or ranks or paired  # each model with others: all rows are held

@@ -17,7 +17,8 @@ from benchmark.cli import run
 from benchmark.cli.report import LEADERS, MOST
 from benchmark.estimate import Estimate
 from benchmark.export import write_csv
-from benchmark.report import Rows, build_rows, latest
+from benchmark.heads import latest
+from benchmark.report import Rows, build_rows
 from benchmark.result import RESULT
 from benchmark.store import Store, write_result
 from benchmark.summary import ModelSummary, leaders, passing, summarise
