@@ -110,7 +110,8 @@ class Perturbation:
     """A function of a ``uint8`` batch with its parameters.
 
     Attributes:
-        function: ``"module:function"``; called as ``function(images, rows, **parameters)``.
+        function: ``"module:function"``; called as ``function(images, rows, **parameters)``, with parts of a
+            batch by several threads at once: what an image becomes depends on itself alone.
         parameters: what moves a pixel, all of it; plain JSON values.
         version: raised whenever the function's output changes.
         uses_labels: whether the output depends on the label of an example.
