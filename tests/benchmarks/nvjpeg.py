@@ -88,7 +88,10 @@ def _compared(
 
     preprocess = MODELS.get(MODEL).preprocess
     first, second = (prepare(images, preprocess).numpy() for images in (ours, theirs))
-    rows = {f"{name}, decoded": _difference(ours, theirs), f"{name}, resized": _difference(first, second)}
+    rows = {
+        f"{name}, decoded": _difference(ours, theirs),
+        f"{name}, resized": _difference(list(first), list(second)),
+    }
     for number, one in enumerate(models, start=1):
         model = load_model(one)
         one_way, other_way = (_classes(model, images) for images in (ours, theirs))
