@@ -35,14 +35,6 @@ def test_no_help_of_any_command_imports_what_is_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("line", ["list models", "list shifts digits/*", "show digits", "data list --help"])
-def test_look_ups_do_without_what_turns_values_into_types(line: str) -> None:
-    program = f"import sys\nfrom benchmark.cli import run\nassert run({line.split()!r}) == 0\n"
-    code = f"{program}sys.exit('pydantic' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
