@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.away import fetch
-from benchmark.metrics import PredictionColumns
 from shifts.errors import CorruptDataError, LabelSpaceError, ResultsError
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
+
+    from benchmark.metrics import PredictionColumns
 
 SCHEMA_VERSION = 1
 METADATA_KEY = b"robustbench_shift"
@@ -110,6 +111,9 @@ class Predictions:
 
     def columns(self) -> PredictionColumns:
         """The part that metrics look at."""
+        # With it comes SciPy, which a command that only looks things up does without.
+        from benchmark.metrics import PredictionColumns
+
         known = self.has_probabilities
         return PredictionColumns(
             labels=self.labels,
