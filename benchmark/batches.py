@@ -79,7 +79,7 @@ def _prepared(
     """
     try:
         batch = _batch(images, geometry, hands, pinned=pinned)
-    except Exception as error:
+    except Exception as error:  # lack of memory comes as errors of several kinds, see out_of_memory
         if len(images) == 1 or not out_of_memory(error):
             raise
         batch = None

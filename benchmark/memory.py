@@ -73,7 +73,7 @@ def in_halves(work: Callable[[slice], Sequence[T]], number: int, *, start: int =
     """
     try:
         return list(work(slice(start, start + number)))
-    except Exception as error:
+    except Exception as error:  # lack of memory comes as errors of several kinds, see out_of_memory
         if number == 1 or not out_of_memory(error):
             raise
         traceback.clear_frames(error.__traceback__)

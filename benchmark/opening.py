@@ -114,7 +114,7 @@ def open_image(examples: Examples, order: Order, *, alone: bool) -> Opened:
     """
     try:
         image = examples.opened(order.row) if order.image is None else order.image
-    except Exception as error:
+    except Exception as error:  # whatever a reader, also a user's own, raises is told of this one image
         if not alone and out_of_memory(error):
             raise
         return Opened(broken=error)  # becomes the result of the cells that need the image
@@ -122,7 +122,7 @@ def open_image(examples: Examples, order: Order, *, alone: bool) -> Opened:
     for geometry in order.geometries:
         try:
             found.shapes[geometry] = shaped(image, geometry)
-        except Exception as error:
+        except Exception as error:  # a size that cannot be resized fails one model's cells, not the others'
             if not alone and out_of_memory(error):
                 raise
             found.shapes[geometry] = error  # raised again for the cells that need the batch

@@ -1,15 +1,10 @@
-"""Training: the same weights however it is run, killed and resumed; recipes whose identity must not move."""
+"""Training: the same weights however it is run; recipes whose identity must not move."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,37 +16,13 @@ from torch import nn
 from benchmark.cli import run
 from models_zoo.feeding import Feed
 from models_zoo.optimising import Average
-from models_zoo.recipe import Augmentation, Recipe, Stage, identity, recipe_of, trained_file, training_folder
+from models_zoo.recipe import Augmentation, Recipe, identity, recipe_of, trained_file, training_folder
 from models_zoo.schedules import learning_rates
-from models_zoo.spec import MODELS, ModelSpec, Preprocess
-from models_zoo.train_state import STATE, read_state
+from models_zoo.spec import MODELS
 from models_zoo.training import Options, run_recipe, train
 from shifts.digest import canonical, digest
-from shifts.errors import UserError, WeightsError
-
-HALF = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-NOISE = "models_zoo.sources.digits_models:pixel_noise"
-CNN = "models_zoo.networks.small:cnn"
-QUICK = Options(save_every=math.inf)
-
-
-def stage(**changes: object) -> Stage:
-    fields = {"shift": "digits", "epochs": 1, "learning_rate": 3e-3, "share": 0.2, "batch_size": 50}
-    return Stage(**{**fields, **changes})  # type: ignore[arg-type]
-
-
-def recipe(*stages: Stage, **changes: object) -> Recipe:
-    fields = {"network": CNN, "arguments": {"width": 4}, "stages": stages or (stage(augment=NOISE),)}
-    return Recipe(**{**fields, **changes})  # type: ignore[arg-type]
-
-
-def model(made: Recipe, name: str = "tiny") -> ModelSpec:
-    return dataclasses.replace(MODELS.get("digits-cnn"), name=name, recipe=made)
-
-
-def weights(made: Recipe, **options: object) -> dict[str, torch.Tensor]:
-    settings = Options(**{"save_every": math.inf, **options})  # type: ignore[arg-type]
-    return run_recipe(made, HALF, options=settings).state_dict()
+from shifts.errors import UserError
+from tests.models_zoo.tiny_trainings import HALF, NOISE, QUICK, model, recipe, stage, weights
 
 
 def equal(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
@@ -255,98 +226,6 @@ def test_threads_do_not_move_a_weight_and_the_global_generator_stays() -> None:
     assert equal(weights(recipe()), weights(recipe(), workers=3))
     assert torch.equal(torch.get_rng_state(), state)
     assert not equal(weights(recipe()), weights(recipe(seed=1)))
-
-
-# --- killed and resumed ---------------------------------------------------------------------------------
-
-
-def vit(**changes: object) -> Recipe:
-    """Dropped paths, a moving average, two stages, kept epochs: all that a state has to carry."""
-    network = "models_zoo.networks.vision_transformer:SmallViT"
-    sizes = {"side": 16, "patch": 8, "width": 16, "depth": 2, "heads": 2, "drop_path": 0.3}
-    first = stage(epochs=2, augment=NOISE)
-    second = stage(epochs=4, augment=NOISE, fresh_head=True, ema=0.9, warmup_epochs=1, clip=1.0)
-    return recipe(first, second, network=network, arguments=sizes, keep=(2, 3), **changes)
-
-
-class Stopped(Exception):
-    """In place of a kill."""
-
-
-@pytest.mark.parametrize("after", [7, 25, 45])
-def test_stopped_anywhere_and_resumed(after: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    spec = model(vit())
-    whole = train(spec, options=QUICK).read_bytes()
-    epochs = [path.read_bytes() for path in sorted(training_folder(spec).glob("epoch-*"))]
-    assert len(epochs) == 2
-    monkeypatch.setenv("ROBUSTBENCH_SHIFT_CACHE", str(tmp_path))
-
-    def stop(done: int, total: int) -> None:
-        assert total == 60
-        if done == after + 1:
-            raise Stopped
-
-    with pytest.raises(Stopped):
-        train(spec, options=Options(save_every=0), progress=stop)
-    folder = training_folder(spec)
-    state = read_state(folder, how={"device": "cpu", "precision": "float32", "microbatch": None})
-    assert state is not None
-    assert (state.stage, state.step) == (0 if after <= 20 else 1, after if after <= 20 else after - 20)
-    reports: list[int] = []
-    target = train(spec, options=QUICK, progress=lambda done, _: reports.append(done))
-    assert reports[0] == after + 1, "what was done is not done again"
-    assert target.read_bytes() == whole
-    assert [path.read_bytes() for path in sorted(folder.glob("epoch-*"))] == epochs
-    assert not (folder / STATE).exists()
-
-
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 130)])
-def test_a_process_is_killed_and_the_command_repeated(
-    sent: signal.Signals, code: int, trained_cache: Path, tmp_path: Path
-) -> None:
-    spec = MODELS.get("digits-mlp-w16-f10")
-    whole = train(spec).read_bytes()
-    order = [sys.executable, "-m", "benchmark.cli", "train", spec.name, "--save-every", "0"]
-    process = subprocess.Popen(
-        order,
-        env={**os.environ, "ROBUSTBENCH_SHIFT_CACHE": str(tmp_path)},
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.rglob(STATE)):
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
-        time.sleep(0.002)
-    process.send_signal(sent)
-    _, complaint = process.communicate(timeout=60)
-    assert process.returncode == code, complaint
-    assert "Traceback" not in complaint
-    (state,) = tmp_path.rglob(STATE)
-    assert not list(tmp_path.rglob(trained_file(spec).name)), "it was finished before it could be stopped"
-    assert safe_open(state, framework="pt").metadata() is not None
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROBUSTBENCH_SHIFT_CACHE", str(tmp_path))
-        assert train(spec).read_bytes() == whole
-    assert not list(tmp_path.rglob("*.tmp"))
-
-
-def test_a_state_of_another_kind_or_a_damaged_one_is_refused() -> None:
-    spec = model(recipe(stage(epochs=3)))
-
-    def stop(done: int, total: int) -> None:
-        if done == 4:
-            raise Stopped
-
-    with pytest.raises(Stopped):
-        train(spec, options=Options(save_every=0), progress=stop)
-    with pytest.raises(WeightsError, match=r"begun with .*precision float32"):
-        train(spec, options=Options(precision="bfloat16"))
-    path = training_folder(spec) / STATE
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(WeightsError, match="not a state") as caught:
-        train(spec)
-    assert "--again" in str(caught.value.hint)
 
 
 # --- names of variants, and the command ------------------------------------------------------------------
